@@ -1,0 +1,51 @@
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Set up what is missing, then show the queue on real data
+	@scripts/setup demo
+	@.venv/bin/python examples/demo.py
+
+.PHONY: test
+test: ## Lint, the C++ tests, the Python tests with both Pulsing releases
+	@scripts/test
+
+.PHONY: lint
+lint: ## Formatting, clang-tidy, layering of includes, ruff, mypy
+	@scripts/setup test
+	@scripts/lint
+
+.PHONY: format
+format: ## Rewrite the sources in the project's format
+	@scripts/setup test
+	@scripts/format
+
+.PHONY: sanitize
+sanitize: ## The C++ tests under ASan and UBSan, then under TSan
+	@scripts/setup test
+	@scripts/sanitize
+
+.PHONY: bench
+bench: ## Run bench/run.py, if the tree has it
+	@test -f bench/run.py || { echo "bench: there is no bench/run.py: nothing measured"; exit 1; }
+	@scripts/setup test
+	@.venv/bin/python bench/run.py
+
+.PHONY: fuzz
+fuzz: ## Run tests/fuzz/run, if the tree has it
+	@test -x tests/fuzz/run || { echo "fuzz: there is no tests/fuzz/run: nothing fuzzed"; exit 1; }
+	@scripts/setup test
+	@tests/fuzz/run
+
+.PHONY: docs
+docs: ## Check that every link of the documentation leads somewhere
+	@python3 scripts/check_docs.py
+
+.PHONY: clean
+clean: ## Remove everything built; the .venv folders stay
+	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis python/persisting/_core.pyi
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -1,0 +1,14 @@
+# Sanitizers apply to everything compiled here, nanoarrow included: a half-instrumented program
+# reports false errors.
+if(PERSISTING_SANITIZE STREQUAL "address")
+  set(flags -fsanitize=address,undefined -fno-sanitize-recover=all)
+elseif(PERSISTING_SANITIZE STREQUAL "thread")
+  set(flags -fsanitize=thread)
+elseif(NOT PERSISTING_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "PERSISTING_SANITIZE is '${PERSISTING_SANITIZE}': want address, thread or \"\"")
+endif()
+
+if(flags)
+  add_compile_options(${flags} -fno-omit-frame-pointer)
+  add_link_options(${flags})
+endif()
