@@ -1,0 +1,90 @@
+// The C ABI between the library and an implementation of the Lance format.
+// The library decides what happens in which order (fsync, checkpoint, evolution); an engine only
+// executes. Two official implementations can stand behind it: pylance (registered by the Python package)
+// and the `lance` crate.
+//
+// Every function returns 0, or non-zero after putting a message into `error` (which the library
+// frees with engine->free_string). Strings are NUL-terminated UTF-8. Arrow data crosses by the Arrow C
+// Data and C Stream Interface: an in-stream is consumed (also on failure), an out-stream is released by the library.
+// Threads: an engine must be callable from any thread; a dataset handle by several at once.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "persisting/arrow_c_data.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PERSISTING_LANCE_ENGINE_ABI 1
+
+typedef struct persisting_lance_dataset persisting_lance_dataset;
+typedef struct persisting_lance_fragments persisting_lance_fragments;
+
+typedef struct persisting_key_value {
+  const char* key;
+  const char* value;
+} persisting_key_value;
+
+enum persisting_lance_commit_mode {
+  PERSISTING_LANCE_APPEND = 0,     // adds the fragments to those of the read version
+  PERSISTING_LANCE_OVERWRITE = 1,  // replaces schema and fragments in one version
+};
+
+typedef struct persisting_lance_engine {
+  uint32_t abi_version;
+  void* context;
+
+  // Opens exactly `version` of the dataset in folder `path`.
+  int (*open)(void* context, const char* path, uint64_t version, persisting_lance_dataset** dataset,
+              char** error);
+  void (*close)(void* context, persisting_lance_dataset* dataset);
+
+  // The dataset's version, number of rows, and schema (a struct type, released by the caller).
+  int (*describe)(void* context, persisting_lance_dataset* dataset, uint64_t* version,
+                  uint64_t* rows, struct ArrowSchema* schema, char** error);
+
+  // Names of the data files of the dataset's version below its data folder, one a line, each followed by a tab
+  // and its size in bytes (0: unknown).
+  int (*data_files)(void* context, persisting_lance_dataset* dataset, char** files, char** error);
+
+  // Rows [offset, offset + limit) in order, `columns` of them (none: all).
+  int (*scan)(void* context, persisting_lance_dataset* dataset, uint64_t offset, uint64_t limit,
+              const char* const* columns, size_t column_count, struct ArrowArrayStream* stream,
+              char** error);
+
+  // Writes data files for a stream, uncommitted. `base` may be null: a new dataset.
+  // Returns the fragments and the names of the data files, as data_files() does.
+  int (*write_fragments)(void* context, const char* path, persisting_lance_dataset* base, int mode,
+                         struct ArrowArrayStream* stream, persisting_lance_fragments** fragments,
+                         char** files, char** error);
+  void (*drop_fragments)(void* context, persisting_lance_fragments* fragments);
+
+  // Commits fragments on top of exactly `read_version` (0: a new dataset) and opens the new version.
+  int (*commit)(void* context, const char* path, uint64_t read_version, int mode,
+                persisting_lance_fragments* fragments, const persisting_key_value* properties,
+                size_t property_count, persisting_lance_dataset** dataset, char** error);
+
+  // Adds nullable columns (the fields of a struct type, consumed) that read as null in every
+  // row so far, in one new version on top of `dataset`, and opens it.
+  int (*add_columns)(void* context, persisting_lance_dataset* dataset, struct ArrowSchema* columns,
+                     persisting_lance_dataset** evolved, char** error);
+
+  void (*free_string)(void* context, char* string);
+} persisting_lance_engine;
+
+#ifdef __cplusplus
+}  // extern "C"
+
+#include "persisting/result.h"
+
+namespace persisting {
+
+// Makes `engine` the one that LanceBackend and PersistingBackend use from now on; null removes it. It must
+// outlive every backend. Fails with kUnsupported for another ABI version. Thread-safe.
+Status register_lance_engine(const persisting_lance_engine* engine);
+
+}  // namespace persisting
+#endif

@@ -1,0 +1,14 @@
+// Everything of the library in one include.
+#pragma once
+
+#include "persisting/backend_registry.h"
+#include "persisting/backends.h"
+#include "persisting/lance_engine.h"
+#include "persisting/log.h"
+#include "persisting/partition.h"
+#include "persisting/queue.h"
+#include "persisting/record.h"
+#include "persisting/result.h"
+#include "persisting/storage_backend.h"
+#include "persisting/storage_manager.h"
+#include "persisting/value.h"
