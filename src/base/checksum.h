@@ -1,0 +1,29 @@
+// Checksums of everything the library stores: XXH3-64 (xxHash specification 0.8), of which frames keep the low
+// 32 bits.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace persisting {
+
+inline std::uint64_t checksum64(std::string_view bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
+
+// Checksum of several pieces as if they were one.
+class Checksum {
+ public:
+  Checksum() { XXH3_64bits_reset(&state_); }
+  void update(std::string_view bytes) { XXH3_64bits_update(&state_, bytes.data(), bytes.size()); }
+  std::uint64_t digest64() const { return XXH3_64bits_digest(&state_); }
+  std::uint32_t digest32() const { return static_cast<std::uint32_t>(digest64()); }
+
+ private:
+  XXH3_state_t state_;
+};
+
+}  // namespace persisting

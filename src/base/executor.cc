@@ -1,0 +1,122 @@
+#include "base/executor.h"
+
+#include <atomic>
+#include <system_error>
+#include <utility>
+
+#include <pthread.h>
+#include <signal.h>
+
+namespace persisting {
+
+Executor::Executor(std::string name, std::size_t threads)
+    : name_(std::move(name)), thread_limit_(threads) {}
+
+Executor::~Executor() {
+  std::multimap<Clock::time_point, Task> dropped;  // destroyed without the lock
+  {
+    const std::lock_guard guard(mutex_);
+    stopping_ = true;
+    dropped.swap(delayed_);
+  }
+  changed_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Executor::submit(Task task) {
+  {
+    const std::lock_guard guard(mutex_);
+    due_.push_back(std::move(task));
+    ensure_thread_locked();
+  }
+  changed_.notify_one();
+}
+
+void Executor::submit_after(Clock::duration delay, Task task) {
+  {
+    const std::lock_guard guard(mutex_);
+    if (stopping_) return;
+    delayed_.emplace(Clock::now() + delay, std::move(task));
+    ensure_thread_locked();
+  }
+  // Any of the idle threads may be the one that the others rely on to watch the clock.
+  changed_.notify_all();
+}
+
+// One idle thread is enough to watch the clock; a due task wants one each.
+void Executor::ensure_thread_locked() {
+  if (threads_.size() >= thread_limit_ || stopping_) return;
+  if (idle_ > 0 && idle_ >= due_.size()) return;
+  try {
+    threads_.emplace_back([this] { run(); });
+  } catch (const std::system_error&) {
+    // Fewer threads serve as well. With none the process cannot work at all.
+    if (threads_.empty()) throw;
+  }
+}
+
+void Executor::run() {
+  ::pthread_setname_np(::pthread_self(), name_.c_str());
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    while (!delayed_.empty() && delayed_.begin()->first <= Clock::now()) {
+      due_.push_back(std::move(delayed_.begin()->second));
+      delayed_.erase(delayed_.begin());
+    }
+    if (!due_.empty()) {
+      Task task = std::move(due_.front());
+      due_.pop_front();
+      if (!due_.empty()) {
+        ensure_thread_locked();
+        changed_.notify_one();
+      }
+      lock.unlock();
+      task();
+      task = nullptr;  // what it holds may be destroyed here, without the lock
+      lock.lock();
+      continue;
+    }
+    if (stopping_) return;
+    ++idle_;
+    if (delayed_.empty()) {
+      changed_.wait(lock);
+    } else {
+      changed_.wait_until(lock, Clock::time_point(delayed_.begin()->first));
+    }
+    --idle_;
+  }
+}
+
+namespace {
+
+std::atomic<std::uint64_t> forks{0};
+
+// Never destroyed, nor are its threads joined: a static object that goes at exit may still use them. Each
+// process of a fork has its own, because threads do not survive it.
+std::atomic<Executors*> process_executors{nullptr};
+
+void after_fork_in_child() {
+  forks.fetch_add(1, std::memory_order_relaxed);
+  process_executors.store(nullptr, std::memory_order_relaxed);
+}
+
+[[maybe_unused]] const int registered = ::pthread_atfork(nullptr, nullptr, after_fork_in_child);
+
+}  // namespace
+
+Executors::Executors() : commit("prst-commit", 4), flush("prst-flush", 2), read("prst-read", 2) {}
+
+Executors& Executors::instance() {
+  Executors* current = process_executors.load(std::memory_order_acquire);
+  if (current != nullptr) return *current;
+  auto* const made = new Executors();  // starts no thread yet
+  if (process_executors.compare_exchange_strong(current, made, std::memory_order_acq_rel)) {
+    return *made;
+  }
+  delete made;
+  return *current;
+}
+
+std::uint64_t fork_generation() { return forks.load(std::memory_order_relaxed); }
+
+}  // namespace persisting

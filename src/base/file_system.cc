@@ -1,0 +1,34 @@
+#include "base/file_system.h"
+
+namespace persisting {
+
+Result<std::string> FileSystem::read_end(const std::string& path, std::uint64_t bytes) {
+  PERSISTING_ASSIGN_OR_RETURN(std::string contents, read_file(path));
+  if (contents.size() > bytes) contents.erase(0, contents.size() - bytes);
+  return contents;
+}
+
+std::string parent_folder(const std::string& path) {
+  const std::size_t last = path.find_last_not_of('/');
+  if (last == std::string::npos) return path.empty() ? "." : "/";
+  const std::size_t slash = path.find_last_of('/', last);
+  if (slash == std::string::npos) return ".";
+  const std::size_t end = path.find_last_not_of('/', slash);
+  return end == std::string::npos ? "/" : path.substr(0, end + 1);
+}
+
+Status replace_file_durably(FileSystem& file_system, const std::string& path,
+                            std::string_view contents) {
+  const std::string temporary = path + ".tmp";
+  {
+    PERSISTING_ASSIGN_OR_RETURN(auto file, file_system.open_append(temporary));
+    // A crash may have left an earlier attempt there.
+    PERSISTING_RETURN_IF_ERROR(file->truncate(0));
+    PERSISTING_RETURN_IF_ERROR(file->append({contents}));
+    PERSISTING_RETURN_IF_ERROR(file->sync());
+  }
+  PERSISTING_RETURN_IF_ERROR(file_system.rename(temporary, path));
+  return file_system.sync_folder(parent_folder(path));
+}
+
+}  // namespace persisting

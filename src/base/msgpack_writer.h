@@ -1,0 +1,2 @@
+#pragma once
+#include "persisting/msgpack_writer.h"

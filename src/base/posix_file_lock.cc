@@ -1,0 +1,115 @@
+#include "base/posix_file_lock.h"
+
+#include <mutex>
+#include <set>
+
+#include <pthread.h>
+#include <sys/file.h>
+
+#include "base/posix_handle.h"
+
+namespace persisting::posix {
+namespace {
+
+class PosixFileLock;
+
+// Every lock of the process, so that a forked child can let go of its copies. flock belongs to the open file
+// description, which parent and child share: the child has to close its descriptor, and must not unlock.
+struct LockRegistry {
+  std::mutex mutex;
+  std::set<PosixFileLock*> locks;  // under mutex
+
+  // Never destroyed: locks may be held by static objects.
+  static LockRegistry& instance() {
+    static LockRegistry& registry = *new LockRegistry();
+    return registry;
+  }
+};
+
+class PosixFileLock final : public FileLock {
+ public:
+  // Called with the registry's mutex held.
+  explicit PosixFileLock(FileDescriptor descriptor) : descriptor_(std::move(descriptor)) {
+    LockRegistry::instance().locks.insert(this);
+  }
+
+  ~PosixFileLock() override {
+    LockRegistry& registry = LockRegistry::instance();
+    const std::lock_guard guard(registry.mutex);
+    registry.locks.erase(this);
+    // Explicit, because a child between vfork and exec may hold a copy of the descriptor for a moment.
+    if (descriptor_.valid()) ::flock(descriptor_.get(), LOCK_UN);
+    descriptor_.close();
+  }
+
+  void close_in_child() { descriptor_.close(); }
+
+ private:
+  FileDescriptor descriptor_;
+};
+
+void before_fork() { LockRegistry::instance().mutex.lock(); }
+void after_fork_in_parent() { LockRegistry::instance().mutex.unlock(); }
+void after_fork_in_child() {
+  LockRegistry& registry = LockRegistry::instance();
+  for (PosixFileLock* lock : registry.locks) lock->close_in_child();
+  registry.mutex.unlock();
+}
+
+// The process id in the lock file; empty where the holder has not written it yet.
+std::string read_holder(int descriptor) {
+  char text[32];
+  const ssize_t count =
+      retry_interrupted([&] { return ::pread(descriptor, text, sizeof text, 0); });
+  std::string holder;
+  for (ssize_t i = 0; i < count && text[i] >= '0' && text[i] <= '9'; ++i) holder += text[i];
+  return holder;
+}
+
+Error held_by_another(int descriptor, const std::string& path) {
+  const std::string holder = read_holder(descriptor);
+  std::string message = path + " is held by ";
+  if (holder.empty()) {
+    message += "another process";
+  } else {
+    message += "process " + holder;
+    if (holder == std::to_string(::getpid())) message += ", which is this one";
+  }
+  return make_error(ErrorCode::kBusy, std::move(message));
+}
+
+Status write_holder(int descriptor, const std::string& path) {
+  const std::string text = std::to_string(::getpid()) + "\n";
+  if (retry_interrupted([&] { return ::ftruncate(descriptor, 0); }) != 0) {
+    return system_error("truncate", path);
+  }
+  const ssize_t written =
+      retry_interrupted([&] { return ::pwrite(descriptor, text.data(), text.size(), 0); });
+  if (written < 0) return system_error("write", path);
+  return ok_status();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<FileLock>> lock_file(const std::string& path, mode_t mode) {
+  static const int registered =
+      ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+  if (registered != 0) {
+    errno = registered;
+    return system_error("pthread_atfork for", path);
+  }
+  // The mutex keeps a fork from happening between the opening and the entry in the registry.
+  const std::lock_guard guard(LockRegistry::instance().mutex);
+  FileDescriptor descriptor = open_file(path, O_RDWR | O_CREAT, mode);
+  if (!descriptor.valid()) return system_error("open", path);
+  const int locked =
+      retry_interrupted([&] { return ::flock(descriptor.get(), LOCK_EX | LOCK_NB); });
+  if (locked != 0) {
+    if (errno == EWOULDBLOCK) return held_by_another(descriptor.get(), path);
+    return system_error("flock", path);
+  }
+  PERSISTING_RETURN_IF_ERROR(write_holder(descriptor.get(), path));
+  return std::unique_ptr<FileLock>(std::make_unique<PosixFileLock>(std::move(descriptor)));
+}
+
+}  // namespace persisting::posix

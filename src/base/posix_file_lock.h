@@ -1,0 +1,18 @@
+// The lock behind FileSystem::lock_file: flock(2) on an open file that also holds the owner's process id.
+// Guarantee: held until the FileLock goes or its process ends, however that happens. A forked child neither
+//            holds nor releases it; neither does a program that the process executes.
+// Threads:   thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <sys/types.h>
+
+#include "base/file_system.h"
+
+namespace persisting::posix {
+
+Result<std::unique_ptr<FileLock>> lock_file(const std::string& path, mode_t mode);
+
+}  // namespace persisting::posix
