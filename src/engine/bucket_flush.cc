@@ -1,0 +1,201 @@
+// BucketEngine's flush: when it runs, and what changes in memory around BucketTable::flush.
+#include <algorithm>
+#include <utility>
+
+#include "persisting/log.h"
+
+#include "engine/bucket_engine.h"
+#include "engine/bucket_engine_parts.h"
+
+namespace persisting {
+namespace {
+
+constexpr std::chrono::milliseconds first_retry{100};
+constexpr std::chrono::milliseconds last_retry{30'000};
+
+}  // namespace
+
+void BucketEngine::flush_async(StatusCallback done) {
+  if (fork_generation_ != fork_generation()) return done(forked_error());
+  std::optional<Status> answer;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_) {
+      answer = make_error(ErrorCode::kClosed, "the bucket is closed; open it again");
+    } else if (!options_.has_table || flushed_to_ >= visible_end_) {
+      answer = ok_status();
+    } else {
+      flush_waiters_.push_back({visible_end_, std::move(done)});
+      schedule_flush_locked();
+    }
+  }
+  if (answer) done(*std::move(answer));
+}
+
+Status BucketEngine::flush() {
+  Waiter<Status> waiter;
+  flush_async(waiter.callback());
+  return waiter.wait();
+}
+
+bool BucketEngine::wants_flush_locked() const {
+  if (!options_.has_table || flushed_to_ >= visible_end_) return false;
+  const FlushPolicy& policy = options_.flush;
+  return !flush_waiters_.empty() || !stalled_.empty() ||
+         (policy.records != 0 && visible_end_ - flushed_to_ >= policy.records) ||
+         unflushed_bytes_ >= policy.bytes ||
+         (wal_ != nullptr && wal_->size_bytes() >= options_.max_wal_bytes);
+}
+
+void BucketEngine::schedule_flush_locked() {
+  // After a failure the retry is already on its way; a waiter is worth a try at once.
+  if (flush_scheduled_ || flush_running_ || closing_) return;
+  if (flush_error_ && flush_waiters_.empty()) return;
+  flush_scheduled_ = true;
+  environment_.executors->flush.submit([self = shared_from_this()] { self->run_flush(); });
+}
+
+void BucketEngine::arm_flush_timer_locked() {
+  if (!options_.has_table || flush_timer_armed_ || closing_ || flushed_to_ >= visible_end_) return;
+  flush_timer_armed_ = true;
+  environment_.executors->flush.submit_after(options_.flush.interval, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    const std::lock_guard lock(self->mutex_);
+    self->flush_timer_armed_ = false;
+    if (self->flushed_to_ < self->visible_end_) self->schedule_flush_locked();
+  });
+}
+
+void BucketEngine::retry_flush_later_locked() {
+  if (closing_ || flush_scheduled_) return;
+  const std::uint32_t doublings = std::min<std::uint32_t>(flush_failures_in_a_row_ - 1, 16);
+  flush_scheduled_ = true;
+  environment_.executors->flush.submit_after(std::min(first_retry * (1 << doublings), last_retry),
+                                             [weak = weak_from_this()] {
+                                               if (const auto self = weak.lock()) self->run_flush();
+                                             });
+}
+
+// What one flush moves, taken under the lock and executed without it.
+struct BucketEngine::FlushPlan {
+  std::vector<TailSlice> slices;
+  SchemaPtr schema;
+  std::uint64_t end = 0;
+};
+
+BucketEngine::FlushPlan BucketEngine::plan_flush_locked() {
+  // The table may be ahead of flushed_to_ where only its checkpoint failed.
+  return {tail_.slice(table_->flushed_to(), visible_end_), schema_, visible_end_};
+}
+
+// Moves everything into the table and ends the log: the options want none.
+Status BucketEngine::drain_log() {
+  FlushPlan plan;
+  {
+    const std::lock_guard lock(mutex_);
+    plan = plan_flush_locked();
+  }
+  const Status flushed = execute_flush(plan);
+  Callbacks after;
+  {
+    const std::lock_guard lock(mutex_);
+    finish_flush_locked(plan, flushed, &after);
+  }
+  if (!flushed) return flushed;
+  PERSISTING_RETURN_IF_ERROR(wal_->close());
+  wal_.reset();
+  return ok_status();
+}
+
+void BucketEngine::run_flush() {
+  std::unique_lock lock(mutex_);
+  flush_scheduled_ = false;
+  if (closing_ || flush_running_) return;
+  flush_running_ = true;
+  bool again = true;
+  while (again) {
+    const FlushPlan plan = plan_flush_locked();
+    lock.unlock();
+    const Status status = execute_flush(plan);
+    Callbacks after;
+    lock.lock();
+    again = finish_flush_locked(plan, status, &after);
+    if (!again) {
+      flush_running_ = false;
+      flush_ended_.notify_all();
+    }
+    lock.unlock();
+    run(after);
+    lock.lock();
+  }
+}
+
+Status BucketEngine::execute_flush(const FlushPlan& plan) {
+  const auto begun = std::chrono::steady_clock::now();
+  // The table must not get ahead of what a power cut leaves of the log.
+  if (wal_ != nullptr && options_.wal_sync_interval.count() > 0)
+    PERSISTING_RETURN_IF_ERROR(wal_->sync());
+  PERSISTING_RETURN_IF_ERROR(table_->flush(plan.slices, plan.schema));
+  const auto took = std::chrono::steady_clock::now() - begun;
+  {
+    const std::lock_guard lock(mutex_);
+    counters_.flushes += 1;
+    counters_.flush_time += took;
+  }
+  if (wal_ == nullptr) return ok_status();
+  // Readers still find these records in the tail; only the log lets go of them.
+  return wal_->retire(table_->flushed_to());
+}
+
+// Takes the outcome in. Returns whether another flush should follow at once.
+bool BucketEngine::finish_flush_locked(const FlushPlan& plan, const Status& status,
+                                       Callbacks* after) {
+  if (!status) {
+    flush_error_ = status.error();
+    counters_.flush_failures += 1;
+    flush_failures_in_a_row_ += 1;
+    for (FlushWaiter& waiter : flush_waiters_) {
+      after->push_back([done = std::move(waiter.done), error = status.error()] { done(error); });
+    }
+    flush_waiters_.clear();
+    const Error full =
+        with_context(status.error(), "the buffer of " + std::to_string(options_.max_buffer_bytes) +
+                                         " bytes (max_buffer_bytes) is full and the flush fails");
+    for (StalledPut& put : stalled_)
+      after->push_back([done = std::move(put.done), full] { done(full); });
+    stalled_.clear();
+    after->push_back([message = options_.folder + ": flush failed, will be tried again: " +
+                                status.error().message] { log(LogLevel::kError, message); });
+    retry_flush_later_locked();
+    return false;
+  }
+  flush_error_.reset();
+  flush_failures_in_a_row_ = 0;
+  for (const TailSlice& slice : tail_.slice(flushed_to_, plan.end))
+    unflushed_bytes_ -= slice.byte_size();
+  flushed_to_ = plan.end;
+  snapshot_ = table_->snapshot();
+  tail_.drop_below(flushed_to_);
+
+  const auto still_waiting =
+      std::partition(flush_waiters_.begin(), flush_waiters_.end(),
+                     [this](const FlushWaiter& waiter) { return waiter.target > flushed_to_; });
+  for (auto waiter = still_waiting; waiter != flush_waiters_.end(); ++waiter) {
+    after->push_back([done = std::move(waiter->done)] { done(ok_status()); });
+  }
+  flush_waiters_.erase(still_waiting, flush_waiters_.end());
+
+  bool must_commit = false;
+  while (!stalled_.empty()) {
+    const std::size_t bytes = stalled_.front().batch.byte_size();
+    if (unflushed_bytes_ > 0 && unflushed_bytes_ + bytes > options_.max_buffer_bytes) break;
+    StalledPut put = std::move(stalled_.front());
+    stalled_.pop_front();
+    must_commit |= submit_locked(std::move(put.batch), std::move(put.done), after).has_value();
+  }
+  if (must_commit) after->push_back([this] { wal_->commit_in_background(); });
+  return !closing_ && wants_flush_locked();
+}
+
+}  // namespace persisting

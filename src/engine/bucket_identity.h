@@ -1,0 +1,30 @@
+// The BUCKET file: what a bucket is, written once when it is made.
+// Guarantee: a bucket is never opened as another one, or as part of a topic with other settings.
+// Threads:   free function; called with the bucket's lock file held.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/file_system.h"
+
+namespace persisting {
+
+// The topic's settings as far as they are known; 0 and "" where they are not (Pulsing tells a backend neither).
+struct TopicSettings {
+  std::uint64_t num_buckets = 0;
+  std::string bucket_column;
+};
+
+struct BucketIdentity {
+  std::uint64_t id = 0;  // random; every segment of the bucket's log carries it
+  std::uint32_t bucket_id = 0;
+  TopicSettings topic;
+};
+
+// Reads the identity in `folder`, or makes one. kInvalidArgument where the folder belongs to another bucket or was
+// written with other settings; the message has both.
+Result<BucketIdentity> open_identity(FileSystem& file_system, const std::string& folder,
+                                     std::uint32_t bucket_id, const TopicSettings& asked);
+
+}  // namespace persisting

@@ -1,0 +1,247 @@
+#include "engine/bucket_table.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include <nanoarrow/nanoarrow.hpp>
+
+#include "persisting/log.h"
+
+#include "schema/admission.h"
+#include "schema/arrow_convert.h"
+
+namespace persisting {
+namespace {
+
+// Rows that cross into the table at a time: large enough for full pages, small enough to bound the copy.
+constexpr std::size_t batch_rows = 65'536;
+constexpr std::size_t batch_bytes = 16 << 20;
+
+// Walks slices and gives Arrow batches of bounded size; the source of a flush's stream.
+class SliceCursor {
+ public:
+  SliceCursor(std::vector<TailSlice> slices, ArrowBatchBuilder builder)
+      : slices_(std::move(slices)), builder_(std::move(builder)) {}
+
+  Result<bool> next(ArrowArray* out) {
+    std::size_t bytes = 0;
+    while (slice_ < slices_.size() && builder_.rows() < batch_rows && bytes < batch_bytes) {
+      const TailSlice& slice = slices_[slice_];
+      const std::size_t index = slice.first + record_;
+      const std::string_view record = slice.chunk->record(index);
+      PERSISTING_RETURN_IF_ERROR(builder_.append(slice.chunk->first_offset() + index,
+                                                 slice.chunk->timestamp_us(index), record));
+      bytes += record.size();
+      if (++record_ == slice.count) {
+        ++slice_;
+        record_ = 0;
+      }
+    }
+    if (builder_.rows() == 0) return false;
+    PERSISTING_RETURN_IF_ERROR(builder_.finish(out));
+    return true;
+  }
+
+ private:
+  const std::vector<TailSlice> slices_;
+  ArrowBatchBuilder builder_;
+  std::size_t slice_ = 0;
+  std::size_t record_ = 0;
+};
+
+Error stream_error(ArrowArrayStream* stream, int code) {
+  const char* text = stream->get_last_error(stream);
+  return Error{ErrorCode::kIo, Component::kTable,
+               "reading the table: " + std::string(text != nullptr ? text : std::strerror(code))};
+}
+
+// Calls `consume` with the stream's schema and each of its arrays.
+Status for_each_array(ArrowArrayStream* stream,
+                      const std::function<Status(const ArrowSchema&, const ArrowArray&)>& consume) {
+  nanoarrow::UniqueSchema schema;
+  if (const int code = stream->get_schema(stream, schema.get()); code != 0)
+    return stream_error(stream, code);
+  while (true) {
+    nanoarrow::UniqueArray array;
+    if (const int code = stream->get_next(stream, array.get()); code != 0)
+      return stream_error(stream, code);
+    if (array->release == nullptr) return ok_status();
+    PERSISTING_RETURN_IF_ERROR(consume(*schema.get(), *array.get()));
+  }
+}
+
+// Reads a table's rows and encodes them anew under another schema; the source of a rewrite's stream.
+class RewriteCursor {
+ public:
+  RewriteCursor(std::shared_ptr<const TableSnapshot> snapshot, SchemaPtr schema,
+                ArrowBatchBuilder builder)
+      : snapshot_(std::move(snapshot)), schema_(std::move(schema)), builder_(std::move(builder)) {}
+
+  Result<bool> next(ArrowArray* out) {
+    if (row_ == snapshot_->rows()) return false;
+    const std::uint64_t count = std::min<std::uint64_t>(batch_rows, snapshot_->rows() - row_);
+    RecordBatch records;
+    std::vector<std::int64_t> timestamps;
+    nanoarrow::UniqueArrayStream stream;
+    PERSISTING_RETURN_IF_ERROR(snapshot_->scan(row_, count, stream.get()));
+    PERSISTING_RETURN_IF_ERROR(
+        for_each_array(stream.get(), [&](const ArrowSchema& arrow, const ArrowArray& rows) {
+          return decode_rows(arrow, rows, *schema_, row_ + records.size(), &records, &timestamps);
+        }));
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      PERSISTING_RETURN_IF_ERROR(builder_.append(row_ + i, timestamps[i], records[i]));
+    }
+    row_ += records.size();
+    PERSISTING_RETURN_IF_ERROR(builder_.finish(out));
+    return true;
+  }
+
+ private:
+  const std::shared_ptr<const TableSnapshot> snapshot_;
+  const SchemaPtr schema_;
+  ArrowBatchBuilder builder_;
+  std::uint64_t row_ = 0;
+};
+
+template <typename Cursor>
+Status make_cursor_stream(const Schema& schema, std::shared_ptr<Cursor> cursor,
+                          ArrowArrayStream* out) {
+  nanoarrow::UniqueSchema arrow;
+  PERSISTING_RETURN_IF_ERROR(to_arrow_schema(schema, arrow.get()));
+  make_stream(
+      arrow.get(), [cursor = std::move(cursor)](ArrowArray* array) { return cursor->next(array); },
+      out);
+  return ok_status();
+}
+
+// Marks every integer column as one that may hold values without an exact double: nothing is known of rows that no
+// checkpoint has seen.
+void assume_inexact(std::vector<SchemaField>& fields) {
+  for (SchemaField& field : fields) {
+    if (field.type.kind == TypeKind::kInt64) field.type.has_inexact_integers = true;
+    assume_inexact(field.type.children);
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<BucketTable>> BucketTable::open(FileSystem& file_system,
+                                                       const std::string& folder,
+                                                       const TableOpener& opener) {
+  std::unique_ptr<BucketTable> bucket_table(new BucketTable(file_system, folder));
+  PERSISTING_RETURN_IF_ERROR(bucket_table->recover(opener));
+  return bucket_table;
+}
+
+Status BucketTable::recover(const TableOpener& opener) {
+  PERSISTING_ASSIGN_OR_RETURN(std::optional<Checkpoint> checkpoint,
+                              read_checkpoint(file_system_, folder_));
+  if (checkpoint) checkpoint_ = *std::move(checkpoint);
+  const std::string path = folder_ + "/data.lance";
+  PERSISTING_ASSIGN_OR_RETURN(table_, opener(path, checkpoint_.table));
+  const std::shared_ptr<const TableSnapshot> snapshot = table_->snapshot();
+  if (snapshot == nullptr) return ok_status();
+
+  nanoarrow::UniqueSchema arrow;
+  PERSISTING_RETURN_IF_ERROR(snapshot->schema(arrow.get()));
+  std::vector<std::string> ignored;
+  PERSISTING_ASSIGN_OR_RETURN(table_schema_, from_arrow_schema(*arrow.get(), &ignored));
+  for (const std::string& column : ignored) {
+    log(LogLevel::kWarning,
+        path + ": column '" + column + "' has a type that no record holds; readers do not see it");
+  }
+  if (snapshot->rows() < checkpoint_.flushed_to) {
+    return Error{ErrorCode::kCorruption, Component::kTable,
+                 path + ": version " + std::to_string(snapshot->version()) + " holds " +
+                     std::to_string(snapshot->rows()) + " rows, but the checkpoint says that " +
+                     std::to_string(checkpoint_.flushed_to) + " were flushed"};
+  }
+  if (table_->version() != checkpoint_.table) {
+    // A newer version was accepted: what it holds beyond the checkpoint's schema comes from the table itself.
+    std::vector<SchemaField> fields = table_schema_.fields();
+    assume_inexact(fields);
+    Result<Schema> merged = merge(checkpoint_.schema, Schema(std::move(fields)));
+    if (!merged) return with_context(std::move(merged).error(), path);
+    checkpoint_.schema = std::move(merged).value();
+    checkpoint_.table = table_->version();
+  }
+  checkpoint_.flushed_to = snapshot->rows();
+  return ok_status();
+}
+
+Status BucketTable::begin_epoch(std::uint64_t epoch) {
+  checkpoint_.epoch = epoch;
+  return write_checkpoint(file_system_, folder_, checkpoint_);
+}
+
+Status BucketTable::flush(const std::vector<TailSlice>& slices, const SchemaPtr& schema) {
+  if (!slices.empty()) PERSISTING_RETURN_IF_ERROR(append(slices, schema));
+  return write_checkpoint(file_system_, folder_, checkpoint_);
+}
+
+Status BucketTable::append(const std::vector<TailSlice>& slices, const SchemaPtr& schema) {
+  assert(slices.front().first_offset() == checkpoint_.flushed_to);
+  PERSISTING_RETURN_IF_ERROR(evolve(schema));
+
+  AppendSummary summary{checkpoint_.flushed_to, 0};
+  for (const TailSlice& slice : slices) summary.rows += slice.count;
+  PERSISTING_ASSIGN_OR_RETURN(ArrowBatchBuilder builder, ArrowBatchBuilder::make(schema));
+  nanoarrow::UniqueArrayStream stream;
+  PERSISTING_RETURN_IF_ERROR(make_cursor_stream(
+      *schema, std::make_shared<SliceCursor>(slices, std::move(builder)), stream.get()));
+  PERSISTING_RETURN_IF_ERROR(table_->append(stream.get(), summary));
+
+  // From here on the table holds the rows: even if the checkpoint cannot be written they must not be appended again.
+  table_schema_ = *schema;
+  checkpoint_.flushed_to = summary.first_offset + summary.rows;
+  checkpoint_.table = table_->version();
+  checkpoint_.schema = *schema;
+  return ok_status();
+}
+
+Status BucketTable::evolve(const SchemaPtr& schema) {
+  const std::shared_ptr<const TableSnapshot> snapshot = table_->snapshot();
+  if (snapshot == nullptr) return ok_status();  // the first append makes the table
+  const TableChange change = plan_change(table_schema_, *schema);
+  if (change.kind == TableChange::Kind::kRewrite) return rewrite(schema);
+  if (change.kind == TableChange::Kind::kNone) return ok_status();
+
+  nanoarrow::UniqueSchema columns;
+  PERSISTING_RETURN_IF_ERROR(to_arrow_columns(change.added, columns.get()));
+  PERSISTING_RETURN_IF_ERROR(table_->add_columns(columns.get()));
+  std::vector<SchemaField> fields = table_schema_.fields();
+  fields.insert(fields.end(), change.added.fields().begin(), change.added.fields().end());
+  table_schema_ = Schema(std::move(fields));
+  return ok_status();
+}
+
+Status BucketTable::rewrite(const SchemaPtr& schema) {
+  PERSISTING_ASSIGN_OR_RETURN(ArrowBatchBuilder builder, ArrowBatchBuilder::make(schema));
+  nanoarrow::UniqueArrayStream stream;
+  PERSISTING_RETURN_IF_ERROR(make_cursor_stream(
+      *schema, std::make_shared<RewriteCursor>(table_->snapshot(), schema, std::move(builder)),
+      stream.get()));
+  PERSISTING_RETURN_IF_ERROR(table_->rewrite(stream.get()));
+  table_schema_ = *schema;
+  return ok_status();
+}
+
+Result<RecordBatch> read_rows(const TableSnapshot& snapshot, std::uint64_t first,
+                              std::uint64_t count, const Schema& schema) {
+  RecordBatch records;
+  nanoarrow::UniqueArrayStream stream;
+  PERSISTING_RETURN_IF_ERROR(snapshot.scan(first, count, stream.get()));
+  PERSISTING_RETURN_IF_ERROR(
+      for_each_array(stream.get(), [&](const ArrowSchema& arrow, const ArrowArray& rows) {
+        return decode_rows(arrow, rows, schema, first + records.size(), &records);
+      }));
+  if (records.size() != count) {
+    return Error{ErrorCode::kCorruption, Component::kTable,
+                 "the table gave " + std::to_string(records.size()) + " of the " +
+                     std::to_string(count) + " rows from offset " + std::to_string(first) + " on"};
+  }
+  return records;
+}
+
+}  // namespace persisting

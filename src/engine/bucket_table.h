@@ -1,0 +1,65 @@
+// The columnar side of a bucket: its table, its checkpoint, and the order in which they change.
+// Operation: flush() evolves the table where the schema has grown, appends the rows (the table makes them durable), and
+//            writes the checkpoint. Only after that may the caller drop the rows from the tail and the log.
+// Guarantee: after a crash at any point the table holds a prefix of the bucket that reaches at least to the last
+//            checkpoint's flushed_to, and flushed_to() tells how far exactly.
+// Failure:   a failed flush changes nothing that was durable; it may be tried again.
+// Threads:   thread-compatible, except snapshot() of the caller's copy. One thread flushes at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "persisting/record.h"
+
+#include "base/file_system.h"
+#include "engine/checkpoint.h"
+#include "schema/schema.h"
+#include "table/table.h"
+#include "tail/tail.h"
+
+namespace persisting {
+
+class BucketTable {
+ public:
+  // Opens the table and the checkpoint in the bucket's folder, accepting or setting aside what a crash left behind.
+  static Result<std::unique_ptr<BucketTable>> open(FileSystem& file_system,
+                                                   const std::string& folder,
+                                                   const TableOpener& opener);
+
+  std::uint64_t flushed_to() const { return checkpoint_.flushed_to; }
+  std::uint64_t epoch() const { return checkpoint_.epoch; }
+  // Of the records in the table.
+  SchemaPtr schema() const { return std::make_shared<const Schema>(checkpoint_.schema); }
+  std::shared_ptr<const TableSnapshot> snapshot() const { return table_->snapshot(); }
+
+  // Makes the opening with this epoch durable.
+  Status begin_epoch(std::uint64_t epoch);
+
+  // Moves the records of `slices`, which continue at flushed_to(), into the table under `schema`, then writes the
+  // checkpoint. Where that last step fails flushed_to() has moved all the same: the caller tries again from there
+  // (with no slices, if nothing is left) and keeps its log until it succeeds.
+  Status flush(const std::vector<TailSlice>& slices, const SchemaPtr& schema);
+
+ private:
+  BucketTable(FileSystem& file_system, std::string folder)
+      : file_system_(file_system), folder_(std::move(folder)) {}
+  Status recover(const TableOpener& opener);
+  Status append(const std::vector<TailSlice>& slices, const SchemaPtr& schema);
+  Status evolve(const SchemaPtr& schema);
+  Status rewrite(const SchemaPtr& schema);
+
+  FileSystem& file_system_;
+  const std::string folder_;
+  std::unique_ptr<Table> table_;
+  Schema table_schema_;  // of the table's newest version
+  Checkpoint checkpoint_;
+};
+
+// Records [first, first + count) of the snapshot as a reader with `schema` sees them.
+Result<RecordBatch> read_rows(const TableSnapshot& snapshot, std::uint64_t first,
+                              std::uint64_t count, const Schema& schema);
+
+}  // namespace persisting

@@ -1,0 +1,61 @@
+#include "engine/checkpoint.h"
+
+#include <bit>
+
+#include "engine/sealed_file.h"
+
+namespace persisting {
+namespace {
+
+constexpr SealedFormat format{"PRSTCKPT", 1};
+
+std::string checkpoint_path(const std::string& folder) { return folder + "/CHECKPOINT"; }
+
+// MessagePack integers of records are signed; the bits are what counts.
+std::int64_t to_signed(std::uint64_t value) { return std::bit_cast<std::int64_t>(value); }
+
+Result<std::uint64_t> unsigned_entry(const Struct& payload, std::string_view name) {
+  PERSISTING_ASSIGN_OR_RETURN(const std::int64_t value, sealed_integer(payload, name));
+  return std::bit_cast<std::uint64_t>(value);
+}
+
+Result<Checkpoint> from_payload(const Struct& payload) {
+  Checkpoint checkpoint;
+  PERSISTING_ASSIGN_OR_RETURN(checkpoint.epoch, unsigned_entry(payload, "epoch"));
+  PERSISTING_ASSIGN_OR_RETURN(checkpoint.flushed_to, unsigned_entry(payload, "flushed_to"));
+  PERSISTING_ASSIGN_OR_RETURN(checkpoint.table.version, unsigned_entry(payload, "table_version"));
+  PERSISTING_ASSIGN_OR_RETURN(checkpoint.table.manifest_bytes,
+                              unsigned_entry(payload, "manifest_bytes"));
+  PERSISTING_ASSIGN_OR_RETURN(checkpoint.table.manifest_checksum,
+                              unsigned_entry(payload, "manifest_checksum"));
+  PERSISTING_ASSIGN_OR_RETURN(const std::string schema, sealed_text(payload, "schema"));
+  PERSISTING_ASSIGN_OR_RETURN(checkpoint.schema, Schema::parse(schema));
+  return checkpoint;
+}
+
+}  // namespace
+
+Result<std::optional<Checkpoint>> read_checkpoint(FileSystem& file_system,
+                                                  const std::string& folder) {
+  const std::string path = checkpoint_path(folder);
+  PERSISTING_ASSIGN_OR_RETURN(const std::optional<Struct> payload,
+                              read_sealed_file(file_system, path, format));
+  if (!payload) return std::optional<Checkpoint>();
+  Result<Checkpoint> checkpoint = from_payload(*payload);
+  if (!checkpoint) return with_context(std::move(checkpoint).error(), path);
+  return std::optional<Checkpoint>(std::move(checkpoint).value());
+}
+
+Status write_checkpoint(FileSystem& file_system, const std::string& folder,
+                        const Checkpoint& checkpoint) {
+  return write_sealed_file(
+      file_system, checkpoint_path(folder), format,
+      Struct{{"epoch", to_signed(checkpoint.epoch)},
+             {"flushed_to", to_signed(checkpoint.flushed_to)},
+             {"table_version", to_signed(checkpoint.table.version)},
+             {"manifest_bytes", to_signed(checkpoint.table.manifest_bytes)},
+             {"manifest_checksum", to_signed(checkpoint.table.manifest_checksum)},
+             {"schema", Bytes{checkpoint.schema.serialize()}}});
+}
+
+}  // namespace persisting

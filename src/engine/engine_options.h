@@ -1,0 +1,61 @@
+// What an engine is opened with. Plain structs; checked where they are made (backend_options.cc).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/executor.h"
+#include "base/file_system.h"
+#include "engine/bucket_identity.h"
+#include "table/table.h"
+#include "wal/wal.h"
+
+namespace persisting {
+
+// When records move from the tail into the table, in the background.
+struct FlushPolicy {
+  std::uint64_t records = 0;                   // as soon as so many wait; 0: no such limit
+  std::uint64_t bytes = 32ULL << 20;           // as soon as so many encoded bytes wait
+  std::chrono::milliseconds interval{60'000};  // at least so often while any wait
+};
+
+struct EngineOptions {
+  std::string backend;  // the class's name in stats()
+  std::uint32_t bucket_id = 0;
+  std::string folder;  // empty with neither log nor table
+  TopicSettings topic;
+
+  bool has_table = false;
+  bool has_wal = false;
+  std::chrono::microseconds wal_sync_interval{0};
+  std::uint64_t max_wal_bytes = 100'000'000;
+  Compression compression = Compression::kNone;
+
+  FlushPolicy flush;
+  // Bytes in the tail beyond which puts wait for a flush; bounds the memory of a bucket.
+  std::uint64_t max_buffer_bytes = 256ULL << 20;
+  bool metrics = false;
+};
+
+// What an engine runs on; tests put their own here.
+struct EngineEnvironment {
+  FileSystem* file_system = &FileSystem::posix();
+  Executors* executors = &Executors::instance();
+  TableOpener open_table;
+  std::function<std::int64_t()> now_us;  // wall clock, microseconds UTC
+};
+
+// The environment of a running program: the machine's file system, pools and clock, and the registered table opener.
+EngineEnvironment default_environment();
+
+struct EngineCounters {
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t flushes = 0;
+  std::uint64_t flush_failures = 0;
+  std::chrono::nanoseconds flush_time{0};
+};
+
+}  // namespace persisting

@@ -1,0 +1,70 @@
+// The open engines of this process, one for each bucket folder.
+// Why: Pulsing stops a bucket's actor without closing its backend, and may open the bucket again in the same process. The
+//      second opener must neither be refused because of the first nor write beside it: both get one engine.
+// Guarantee: an engine is shut down once its last lease is gone. That happens on a pool thread, never in the thread that
+//            drops the lease (it may hold Python's GIL, which a flush needs); who opens the bucket meanwhile waits.
+// Threads:   thread-safe.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/bucket_engine.h"
+
+namespace persisting {
+
+// A share of an engine.
+class EngineLease {
+ public:
+  EngineLease(std::shared_ptr<BucketEngine> engine, std::string key)
+      : engine_(std::move(engine)), key_(std::move(key)) {}
+  ~EngineLease();
+  EngineLease(const EngineLease&) = delete;
+  EngineLease& operator=(const EngineLease&) = delete;
+
+  const std::shared_ptr<BucketEngine>& engine() const { return engine_; }
+
+ private:
+  const std::shared_ptr<BucketEngine> engine_;
+  const std::string key_;  // empty: the engine is not shared
+};
+
+class EngineRegistry {
+ public:
+  static EngineRegistry& instance();
+
+  // Shares the folder's engine or opens one. kInvalidArgument where it is open with other options, naming the first that
+  // differs.
+  Result<std::shared_ptr<EngineLease>> open(const EngineOptions& options,
+                                            const EngineEnvironment& environment);
+
+  // Gives one lease back; with the last one the engine's shutdown begins. Called by EngineLease.
+  void release(const std::string& key, const std::shared_ptr<BucketEngine>& engine);
+
+  // Calls `done` once no engine of this folder is on its way out; at once where none is.
+  void when_released(const std::string& folder, std::function<void()> done);
+
+ private:
+  enum class State : std::uint8_t { kOpening, kOpen, kClosing };
+  struct Entry {
+    State state = State::kOpening;
+    std::shared_ptr<BucketEngine> engine;
+    std::size_t leases = 0;
+    std::vector<std::function<void()>> when_released;
+  };
+
+  void forget_parents_engines_locked();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // Under mutex_.
+  std::unordered_map<std::string, Entry> entries_;
+  std::uint64_t fork_generation_ = 0;
+};
+
+}  // namespace persisting
