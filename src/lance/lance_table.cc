@@ -1,0 +1,178 @@
+#include "lance/lance_table.h"
+
+#include <array>
+#include <utility>
+
+#include <nanoarrow/nanoarrow.hpp>
+
+#include "lance/head_check.h"
+#include "lance/lance_format.h"
+
+namespace persisting::lance {
+
+Result<std::unique_ptr<Table>> LanceTable::open(FileSystem& file_system,
+                                                const persisting_lance_engine& engine,
+                                                const std::string& path,
+                                                const TableVersion& known) {
+  std::unique_ptr<LanceTable> table(new LanceTable(file_system, engine, path));
+  PERSISTING_ASSIGN_OR_RETURN(table->dataset_, choose_head(file_system, engine, path, known));
+  if (table->dataset_ == nullptr) return std::unique_ptr<Table>(std::move(table));
+  table->version_ = known;
+  if (table->dataset_->version() != known.version) {
+    // Whoever committed it may not have lived to sync it.
+    PERSISTING_ASSIGN_OR_RETURN(const std::vector<DataFile> files, table->dataset_->data_files());
+    PERSISTING_RETURN_IF_ERROR(table->sync_data_files(files));
+    PERSISTING_RETURN_IF_ERROR(table->sync_version_files(table->dataset_->version()));
+  }
+  return std::unique_ptr<Table>(std::move(table));
+}
+
+Status LanceTable::append(ArrowArrayStream* stream, const AppendSummary& summary) {
+  const std::uint64_t rows_before = dataset_ == nullptr ? 0 : dataset_->rows();
+  // A dataset is made by an overwrite of nothing: it brings the schema.
+  const int mode = dataset_ == nullptr ? PERSISTING_LANCE_OVERWRITE : PERSISTING_LANCE_APPEND;
+  return write_and_commit(stream, mode, {summary.first_offset, summary.rows},
+                          rows_before + summary.rows);
+}
+
+Status LanceTable::rewrite(ArrowArrayStream* stream) {
+  const std::uint64_t rows = dataset_->rows();
+  return write_and_commit(stream, PERSISTING_LANCE_OVERWRITE, {0, rows}, rows);
+}
+
+Status LanceTable::write_and_commit(ArrowArrayStream* stream, int mode,
+                                    const Properties& properties, std::uint64_t rows_after) {
+  // Consumed whatever happens.
+  nanoarrow::UniqueArrayStream owned(stream);
+  PERSISTING_RETURN_IF_ERROR(check_usable());
+  if (dataset_ == nullptr)
+    PERSISTING_RETURN_IF_ERROR(file_system_.create_folders(path_ + data_folder));
+
+  char* message = nullptr;
+  char* files = nullptr;
+  persisting_lance_fragments* handle = nullptr;
+  persisting_lance_dataset* const base = dataset_ == nullptr ? nullptr : dataset_->handle();
+  PERSISTING_RETURN_IF_ERROR(
+      check(engine_,
+            engine_.write_fragments(engine_.context, path_.c_str(), base, mode, owned.get(),
+                                    &handle, &files, &message),
+            message, "write rows to " + path_));
+  const Fragments fragments(engine_, handle);
+  PERSISTING_RETURN_IF_ERROR(sync_data_files(take_file_list(engine_, files)));
+
+  const std::string first = std::to_string(properties.first_offset);
+  const std::string rows = std::to_string(properties.rows);
+  const std::string end = std::to_string(rows_after);
+  const std::array entries{persisting_key_value{"persisting.first_offset", first.c_str()},
+                           persisting_key_value{"persisting.rows", rows.c_str()},
+                           persisting_key_value{"persisting.flushed_to", end.c_str()}};
+  const std::uint64_t read_version = dataset_ == nullptr ? 0 : dataset_->version();
+  persisting_lance_dataset* committed = nullptr;
+  Status status =
+      check(engine_,
+            engine_.commit(engine_.context, path_.c_str(), read_version, mode, fragments.handle(),
+                           entries.data(), entries.size(), &committed, &message),
+            message, "commit to " + path_);
+  if (!status) return refuse_after_failed_commit(std::move(status));
+  auto next = Dataset::adopt(engine_, committed);
+  if (!next) return refuse_after_failed_commit(std::move(next).error());
+  return advance(std::move(next).value(), rows_after);
+}
+
+Status LanceTable::add_columns(ArrowSchema* columns) {
+  nanoarrow::UniqueSchema owned(columns);
+  PERSISTING_RETURN_IF_ERROR(check_usable());
+  char* message = nullptr;
+  persisting_lance_dataset* evolved = nullptr;
+  Status status = check(
+      engine_,
+      engine_.add_columns(engine_.context, dataset_->handle(), owned.get(), &evolved, &message),
+      message, "add columns to " + path_);
+  if (!status) return refuse_after_failed_commit(std::move(status));
+  auto next = Dataset::adopt(engine_, evolved);
+  if (!next) return refuse_after_failed_commit(std::move(next).error());
+  const std::uint64_t rows = dataset_->rows();
+  return advance(std::move(next).value(), rows);
+}
+
+Status LanceTable::advance(std::shared_ptr<const Dataset> next, std::uint64_t rows_after) {
+  const std::uint64_t expected = dataset_ == nullptr ? 1 : dataset_->version() + 1;
+  if (next->rows() != rows_after) {
+    return refuse_after_failed_commit(Error{ErrorCode::kCorruption, Component::kTable,
+                                            path_ + ": version " + std::to_string(next->version()) +
+                                                " has " + std::to_string(next->rows()) +
+                                                " rows instead of " + std::to_string(rows_after) +
+                                                "; another program has changed the table"});
+  }
+  if (next->version() != expected) {
+    // Another program's version (say a compaction) lies between: its files are not known to be durable.
+    auto files = next->data_files();
+    if (!files) return refuse_after_failed_commit(std::move(files).error());
+    if (Status synced = sync_data_files(*files); !synced)
+      return refuse_after_failed_commit(std::move(synced));
+  }
+  if (Status synced = sync_version_files(next->version()); !synced)
+    return refuse_after_failed_commit(std::move(synced));
+  dataset_ = std::move(next);
+  return ok_status();
+}
+
+Status LanceTable::sync_data_files(const std::vector<DataFile>& files) {
+  for (const DataFile& file : files) {
+    if (synced_.contains(file.name)) continue;
+    PERSISTING_RETURN_IF_ERROR(file_system_.sync_file(path_ + data_folder + "/" + file.name));
+    synced_.insert(file.name);
+  }
+  return file_system_.sync_folder(path_ + data_folder);
+}
+
+// Syncs the manifest and what belongs to it, and remembers it as the newest durable version.
+Status LanceTable::sync_version_files(std::uint64_t version) {
+  const std::string transactions = path_ + transactions_folder;
+  PERSISTING_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                              file_system_.list_folder(transactions));
+  for (const std::string& name : names) {
+    if (synced_.contains(name)) continue;
+    PERSISTING_RETURN_IF_ERROR(file_system_.sync_file(transactions + "/" + name));
+    synced_.insert(name);
+  }
+  PERSISTING_RETURN_IF_ERROR(file_system_.sync_folder(transactions));
+  PERSISTING_ASSIGN_OR_RETURN(const std::string manifest, manifest_path(version));
+  PERSISTING_RETURN_IF_ERROR(file_system_.sync_file(manifest));
+  PERSISTING_RETURN_IF_ERROR(file_system_.sync_folder(path_ + versions_folder));
+  PERSISTING_RETURN_IF_ERROR(file_system_.sync_folder(path_));
+  PERSISTING_ASSIGN_OR_RETURN(version_, describe_manifest(file_system_, manifest, version));
+  return ok_status();
+}
+
+Result<std::string> LanceTable::manifest_path(std::uint64_t version) const {
+  const std::string folder = path_ + versions_folder;
+  PERSISTING_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                              file_system_.list_folder(folder));
+  for (const std::string& name : names) {
+    if (version_of_manifest(name) == version) return folder + "/" + name;
+  }
+  return Error{ErrorCode::kCorruption, Component::kTable,
+               folder + ": no manifest of version " + std::to_string(version) +
+                   ", which Lance has just committed"};
+}
+
+// After a failure around a commit the new version may or may not be there. Appending again could add the rows twice.
+Status LanceTable::refuse_after_failed_commit(Status failure) {
+  const std::uint64_t current = dataset_ == nullptr ? 0 : dataset_->version();
+  const auto names = file_system_.list_folder(path_ + versions_folder);
+  bool committed = !names.ok();
+  if (names) {
+    for (const std::string& name : *names)
+      committed |= version_of_manifest(name).value_or(0) > current;
+  }
+  if (committed) broken_ = with_context(failure.error(), "the table must be opened again after");
+  return failure;
+}
+
+Status LanceTable::check_usable() const {
+  if (broken_) return *broken_;
+  return ok_status();
+}
+
+}  // namespace persisting::lance
