@@ -12,19 +12,19 @@ namespace persisting {
 
 class BucketStorage {
  public:
-  // `backend_name` is what messages call the backend.
-  BucketStorage(std::uint32_t bucket_id, std::string backend_name,
+  // `backend_name` is what messages call the backend; `config` is what it was made from.
+  BucketStorage(BackendConfig config, std::string backend_name,
                 std::shared_ptr<StorageBackend> backend)
-      : bucket_id_(bucket_id),
+      : config_(std::move(config)),
         backend_name_(std::move(backend_name)),
         backend_(std::move(backend)) {}
 
-  std::uint32_t bucket_id() const { return bucket_id_; }
+  const BackendConfig& config() const { return config_; }
   const std::string& backend_name() const { return backend_name_; }
   const std::shared_ptr<StorageBackend>& backend() const { return backend_; }
 
  private:
-  const std::uint32_t bucket_id_;
+  const BackendConfig config_;
   const std::string backend_name_;
   const std::shared_ptr<StorageBackend> backend_;
 };

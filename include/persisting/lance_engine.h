@@ -20,6 +20,9 @@ extern "C" {
 
 #define PERSISTING_LANCE_ENGINE_ABI 1
 
+// Names as is usual in C.
+// NOLINTBEGIN(readability-identifier-naming)
+
 typedef struct persisting_lance_dataset persisting_lance_dataset;
 typedef struct persisting_lance_fragments persisting_lance_fragments;
 
@@ -74,6 +77,7 @@ typedef struct persisting_lance_engine {
 
   void (*free_string)(void* context, char* string);
 } persisting_lance_engine;
+// NOLINTEND(readability-identifier-naming)
 
 #ifdef __cplusplus
 }  // extern "C"

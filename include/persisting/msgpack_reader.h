@@ -52,19 +52,24 @@ class Reader {
   std::string_view remaining() const { return input_.substr(position_); }
 
  private:
-  Item take_long(std::uint8_t head);
-  Item take_text(Kind kind, std::size_t size);
-  Item take_ext(std::size_t size);
-  Item take_container(Kind kind, std::size_t size);
+  // Fill `item` in place: an Item that is copied between calls costs more than reading it.
+  bool fill(Item& item);
+  bool fill_long(std::uint8_t head, Item& item);
+  bool fill_integer(std::uint8_t head, Item& item);
+  bool fill_text(Kind kind, std::size_t size, Item& item);
+  bool fill_ext(std::size_t size, Item& item);
+  bool fill_container(Kind kind, std::size_t size, Item& item);
   bool take_length(std::size_t width, std::size_t* length);
-  bool take_big_endian(std::size_t width, std::uint64_t* value);
+  template <typename T>
+  bool take_big_endian(T* value);
 
   std::string_view input_;
   std::size_t position_ = 0;
 };
 
 // Decodes one whole item into a Value; false where it is invalid or nests deeper than
-// Record::max_nesting. Checks neither that text is UTF-8 nor that names are unique: record_check.h does.
+// Record::max_nesting. Checks neither that text is UTF-8 nor that names are unique: that is
+// Record::from_encoded's part.
 bool read_value(Reader& reader, Value* value);
 
 }  // namespace persisting::msgpack

@@ -45,18 +45,21 @@ class Value {
                                Date, List, Struct>;
 
   Value() = default;
-  Value(Null) {}                                              // NOLINT(google-explicit-constructor)
-  Value(bool value) : variant_(value) {}                      // NOLINT(google-explicit-constructor)
-  Value(int value) : variant_(std::int64_t{value}) {}         // NOLINT(google-explicit-constructor)
-  Value(std::int64_t value) : variant_(value) {}              // NOLINT(google-explicit-constructor)
-  Value(double value) : variant_(value) {}                    // NOLINT(google-explicit-constructor)
-  Value(const char* value) : variant_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(std::string value) : variant_(std::move(value)) {}    // NOLINT(google-explicit-constructor)
-  Value(Bytes value) : variant_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
-  Value(Timestamp value) : variant_(value) {}                 // NOLINT(google-explicit-constructor)
-  Value(Date value) : variant_(value) {}                      // NOLINT(google-explicit-constructor)
-  Value(List value) : variant_(std::move(value)) {}           // NOLINT(google-explicit-constructor)
-  Value(Struct value) : variant_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
+  // Implicit, so that fields are written as {{"id", 1}, {"name", "x"}}.
+  // NOLINTBEGIN(google-explicit-constructor)
+  Value(Null) {}
+  Value(bool value) : variant_(value) {}
+  Value(int value) : variant_(std::int64_t{value}) {}
+  Value(std::int64_t value) : variant_(value) {}
+  Value(double value) : variant_(value) {}
+  Value(const char* value) : variant_(std::string(value)) {}
+  Value(std::string value) : variant_(std::move(value)) {}
+  Value(Bytes value) : variant_(std::move(value)) {}
+  Value(Timestamp value) : variant_(value) {}
+  Value(Date value) : variant_(value) {}
+  Value(List value) : variant_(std::move(value)) {}
+  Value(Struct value) : variant_(std::move(value)) {}
+  // NOLINTEND(google-explicit-constructor)
 
   const Variant& variant() const { return variant_; }
 

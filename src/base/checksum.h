@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <string_view>
 
+#ifndef XXH_INLINE_ALL
 #define XXH_INLINE_ALL
+#endif
 #include <xxhash.h>
 
 namespace persisting {

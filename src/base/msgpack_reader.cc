@@ -3,190 +3,192 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <limits>
 
 #include "persisting/record.h"
 
 #include "base/msgpack_writer.h"
 
 namespace persisting::msgpack {
-namespace {
 
-Item make_item(Kind kind) {
-  Item item;
-  item.kind = kind;
-  return item;
-}
-
-Item make_bool(bool value) {
-  Item item = make_item(Kind::kBool);
-  item.boolean = value;
-  return item;
-}
-
-Item make_int(std::int64_t value) {
-  Item item = make_item(Kind::kInt);
-  item.integer = value;
-  return item;
-}
-
-Item make_double(double value) {
-  Item item = make_item(Kind::kDouble);
-  item.number = value;
-  return item;
-}
-
-// The integer behind heads 0xcc to 0xcf (unsigned) and 0xd0 to 0xd3 (signed), of 1 to 8 bytes.
-Item make_wide_int(std::uint8_t head, std::uint64_t bits) {
-  switch (head) {
-    case 0xcf:
-      // No column holds it: records have int64 only.
-      if (bits > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return {};
-      return make_int(static_cast<std::int64_t>(bits));
-    case 0xd0:
-      return make_int(static_cast<std::int8_t>(bits));
-    case 0xd1:
-      return make_int(static_cast<std::int16_t>(bits));
-    case 0xd2:
-      return make_int(static_cast<std::int32_t>(bits));
-    default:
-      return make_int(static_cast<std::int64_t>(bits));
+template <typename T>
+bool Reader::take_big_endian(T* value) {
+  if (input_.size() - position_ < sizeof(T)) return false;
+  T result = 0;
+  for (std::size_t i = 0; i < sizeof(T); ++i) {
+    const auto byte = static_cast<std::uint8_t>(input_[position_ + i]);
+    result = static_cast<T>(result | static_cast<T>(T{byte} << (8 * (sizeof(T) - 1 - i))));
   }
-}
-
-}  // namespace
-
-Item Reader::next() {
-  if (at_end()) return {};
-  const std::size_t start = position_;
-  const auto head = static_cast<std::uint8_t>(input_[position_++]);
-  Item item;
-  if (head <= 0x7f) {
-    item = make_int(head);
-  } else if (head <= 0x8f) {
-    item = take_container(Kind::kMap, head & 0x0f);
-  } else if (head <= 0x9f) {
-    item = take_container(Kind::kArray, head & 0x0f);
-  } else if (head <= 0xbf) {
-    item = take_text(Kind::kString, head & 0x1f);
-  } else if (head >= 0xe0) {
-    item = make_int(static_cast<std::int8_t>(head));
-  } else {
-    item = take_long(head);
-  }
-  if (item.kind == Kind::kInvalid) position_ = start;
-  return item;
-}
-
-// The items that need more than their head byte, 0xc0 to 0xdf.
-Item Reader::take_long(std::uint8_t head) {
-  std::size_t length = 0;
-  std::uint64_t bits = 0;
-  switch (head) {
-    case 0xc0:
-      return make_item(Kind::kNil);
-    case 0xc2:
-    case 0xc3:
-      return make_bool(head == 0xc3);
-    case 0xc4:
-    case 0xc5:
-    case 0xc6:
-      if (!take_length(std::size_t{1} << (head - 0xc4), &length)) return {};
-      return take_text(Kind::kBytes, length);
-    case 0xc7:
-      return take_length(1, &length) ? take_ext(length) : Item{};
-    case 0xca:
-      if (!take_big_endian(4, &bits)) return {};
-      return make_double(
-          static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits))));
-    case 0xcb:
-      return take_big_endian(8, &bits) ? make_double(std::bit_cast<double>(bits)) : Item{};
-    case 0xcc:
-    case 0xcd:
-    case 0xce:
-    case 0xcf:
-    case 0xd0:
-    case 0xd1:
-    case 0xd2:
-    case 0xd3:
-      if (!take_big_endian(std::size_t{1} << (head & 0x03), &bits)) return {};
-      return make_wide_int(head, bits);
-    case 0xd6:
-      return take_ext(4);
-    case 0xd7:
-      return take_ext(8);
-    case 0xd9:
-    case 0xda:
-    case 0xdb:
-      if (!take_length(std::size_t{1} << (head - 0xd9), &length)) return {};
-      return take_text(Kind::kString, length);
-    case 0xdc:
-    case 0xdd:
-      if (!take_length(std::size_t{2} << (head - 0xdc), &length)) return {};
-      return take_container(Kind::kArray, length);
-    case 0xde:
-    case 0xdf:
-      if (!take_length(std::size_t{2} << (head - 0xde), &length)) return {};
-      return take_container(Kind::kMap, length);
-    default:
-      return {};  // 0xc1 is no item; the other ext forms have no type of that size
-  }
-}
-
-bool Reader::take_big_endian(std::size_t width, std::uint64_t* value) {
-  if (input_.size() - position_ < width) return false;
-  std::uint64_t result = 0;
-  for (std::size_t i = 0; i < width; ++i) {
-    result = result << 8 | static_cast<std::uint8_t>(input_[position_ + i]);
-  }
-  position_ += width;
+  position_ += sizeof(T);
   *value = result;
   return true;
 }
 
+Item Reader::next() {
+  Item item;
+  const std::size_t start = position_;
+  if (!fill(item)) {
+    item.kind = Kind::kInvalid;
+    position_ = start;
+  }
+  return item;
+}
+
+bool Reader::fill(Item& item) {
+  if (at_end()) return false;
+  const auto head = static_cast<std::uint8_t>(input_[position_++]);
+  if (head <= 0x7f || head >= 0xe0) {
+    item.kind = Kind::kInt;
+    // The byte itself in two's complement: 0 to 127, or -32 to -1.
+    item.integer = head <= 0x7f ? head : std::int64_t{head} - 0x100;
+    return true;
+  }
+  if (head <= 0x8f) return fill_container(Kind::kMap, head & 0x0f, item);
+  if (head <= 0x9f) return fill_container(Kind::kArray, head & 0x0f, item);
+  if (head <= 0xbf) return fill_text(Kind::kString, head & 0x1f, item);
+  return fill_long(head, item);
+}
+
+// The items that need more than their head byte, 0xc0 to 0xdf.
+bool Reader::fill_long(std::uint8_t head, Item& item) {
+  std::size_t length = 0;
+  std::uint32_t narrow = 0;
+  std::uint64_t wide = 0;
+  switch (head) {
+    case 0xc0:
+      item.kind = Kind::kNil;
+      return true;
+    case 0xc2:
+    case 0xc3:
+      item.kind = Kind::kBool;
+      item.boolean = head == 0xc3;
+      return true;
+    case 0xc4:
+    case 0xc5:
+    case 0xc6:
+      return take_length(std::size_t{1} << (head - 0xc4), &length) &&
+             fill_text(Kind::kBytes, length, item);
+    case 0xc7:
+      return take_length(1, &length) && fill_ext(length, item);
+    case 0xca:
+      item.kind = Kind::kDouble;
+      if (!take_big_endian(&narrow)) return false;
+      item.number = static_cast<double>(std::bit_cast<float>(narrow));
+      return true;
+    case 0xcb:
+      item.kind = Kind::kDouble;
+      if (!take_big_endian(&wide)) return false;
+      item.number = std::bit_cast<double>(wide);
+      return true;
+    case 0xd6:
+      return fill_ext(4, item);
+    case 0xd7:
+      return fill_ext(8, item);
+    case 0xd9:
+    case 0xda:
+    case 0xdb:
+      return take_length(std::size_t{1} << (head - 0xd9), &length) &&
+             fill_text(Kind::kString, length, item);
+    case 0xdc:
+    case 0xdd:
+      return take_length(std::size_t{2} << (head - 0xdc), &length) &&
+             fill_container(Kind::kArray, length, item);
+    case 0xde:
+    case 0xdf:
+      return take_length(std::size_t{2} << (head - 0xde), &length) &&
+             fill_container(Kind::kMap, length, item);
+    default:
+      // What is left of the range: integers, and forms that no record has.
+      return fill_integer(head, item);
+  }
+}
+
+bool Reader::fill_integer(std::uint8_t head, Item& item) {
+  std::uint8_t bits8 = 0;
+  std::uint16_t bits16 = 0;
+  std::uint32_t bits32 = 0;
+  std::uint64_t bits64 = 0;
+  item.kind = Kind::kInt;
+  switch (head) {
+    case 0xcc:
+    case 0xd0:
+      if (!take_big_endian(&bits8)) return false;
+      item.integer = head == 0xcc ? bits8 : static_cast<std::int8_t>(bits8);
+      return true;
+    case 0xcd:
+    case 0xd1:
+      if (!take_big_endian(&bits16)) return false;
+      item.integer = head == 0xcd ? bits16 : static_cast<std::int16_t>(bits16);
+      return true;
+    case 0xce:
+    case 0xd2:
+      if (!take_big_endian(&bits32)) return false;
+      item.integer = head == 0xce ? std::int64_t{bits32} : static_cast<std::int32_t>(bits32);
+      return true;
+    case 0xcf:
+    case 0xd3:
+      if (!take_big_endian(&bits64)) return false;
+      item.integer = static_cast<std::int64_t>(bits64);
+      return head == 0xd3 || item.integer >= 0;  // no column holds an unsigned beyond int64
+    default:
+      return false;
+  }
+}
+
 bool Reader::take_length(std::size_t width, std::size_t* length) {
-  std::uint64_t value = 0;
-  if (!take_big_endian(width, &value)) return false;
-  *length = static_cast<std::size_t>(value);
+  std::uint8_t bits8 = 0;
+  std::uint16_t bits16 = 0;
+  std::uint32_t bits32 = 0;
+  switch (width) {
+    case 1:
+      if (!take_big_endian(&bits8)) return false;
+      *length = bits8;
+      return true;
+    case 2:
+      if (!take_big_endian(&bits16)) return false;
+      *length = bits16;
+      return true;
+    default:
+      if (!take_big_endian(&bits32)) return false;
+      *length = bits32;
+      return true;
+  }
+}
+
+bool Reader::fill_text(Kind kind, std::size_t size, Item& item) {
+  if (input_.size() - position_ < size) return false;
+  item.kind = kind;
+  item.text = std::string_view(input_.data() + position_, size);
+  position_ += size;
   return true;
 }
 
-Item Reader::take_text(Kind kind, std::size_t size) {
-  if (input_.size() - position_ < size) return {};
-  Item item = make_item(kind);
-  item.text = input_.substr(position_, size);
-  position_ += size;
-  return item;
-}
-
-Item Reader::take_ext(std::size_t size) {
-  std::uint64_t type = 0;
-  std::uint64_t bits = 0;
-  if ((size != 4 && size != 8) || !take_big_endian(1, &type) || !take_big_endian(size, &bits)) {
-    return {};
-  }
-  Item item;
-  if (size == 4 && static_cast<std::int8_t>(type) == ext_date) {
+bool Reader::fill_ext(std::size_t size, Item& item) {
+  std::uint8_t type = 0;
+  std::uint32_t days = 0;
+  std::uint64_t microseconds = 0;
+  if (!take_big_endian(&type)) return false;
+  const auto ext = static_cast<std::int8_t>(type);
+  if (size == 4 && ext == ext_date) {
     item.kind = Kind::kDate;
-    item.integer = static_cast<std::int32_t>(bits);
-  } else if (size == 8 && static_cast<std::int8_t>(type) == ext_timestamp_utc) {
-    item.kind = Kind::kTimestampUtc;
-    item.integer = static_cast<std::int64_t>(bits);
-  } else if (size == 8 && static_cast<std::int8_t>(type) == ext_timestamp_naive) {
-    item.kind = Kind::kTimestampNaive;
-    item.integer = static_cast<std::int64_t>(bits);
+    if (!take_big_endian(&days)) return false;
+    item.integer = static_cast<std::int32_t>(days);
+    return true;
   }
-  return item;
+  if (size != 8 || (ext != ext_timestamp_utc && ext != ext_timestamp_naive)) return false;
+  item.kind = ext == ext_timestamp_utc ? Kind::kTimestampUtc : Kind::kTimestampNaive;
+  if (!take_big_endian(&microseconds)) return false;
+  item.integer = static_cast<std::int64_t>(microseconds);
+  return true;
 }
 
 // An element takes at least a byte, so a size that the input cannot hold is refused here: nobody
 // then reserves room for four billion elements that never come.
-Item Reader::take_container(Kind kind, std::size_t size) {
+bool Reader::fill_container(Kind kind, std::size_t size, Item& item) {
   const std::size_t least = kind == Kind::kMap ? 2 * size : size;
-  if (input_.size() - position_ < least) return {};
-  Item item = make_item(kind);
+  if (input_.size() - position_ < least) return false;
+  item.kind = kind;
   item.size = static_cast<std::uint32_t>(size);
-  return item;
+  return true;
 }
 
 bool Reader::skip() {

@@ -114,6 +114,8 @@ class PosixFileSystem final : public FileSystem {
     }
     std::vector<std::string> names;
     errno = 0;
+    // Each call has a stream of its own.
+    // NOLINTNEXTLINE(concurrency-mt-unsafe)
     while (const dirent* entry = ::readdir(folder)) {
       std::string name = entry->d_name;
       if (name != "." && name != "..") names.push_back(std::move(name));

@@ -1,6 +1,7 @@
 // Checks bytes that claim to be an encoded record, as they come from outside the library.
-// Guarantee: what passes can be stored: one map, unique names that check_field_name allows, UTF-8 text,
-//            nesting within Record::max_nesting, at most max_record_bytes, nothing behind the map.
+// Guarantee: what passes can be stored: one map, unique names that check_field_name allows, UTF-8
+//            text, nesting within Record::max_nesting, at most max_record_bytes, nothing behind the
+//            map.
 // Failure:   kInvalidArgument; the message names the field or the byte.
 // Threads:   free functions.
 #pragma once

@@ -141,6 +141,7 @@ class BucketEngine : public std::enable_shared_from_this<BucketEngine> {
   bool flush_scheduled_ = false;
   bool flush_running_ = false;
   bool flush_timer_armed_ = false;
+  bool flush_retry_armed_ = false;
   std::uint32_t flush_failures_in_a_row_ = 0;
   std::optional<Error> flush_error_;  // of the last flush
   std::optional<Error> failure_;      // the log's; sticks

@@ -27,9 +27,10 @@ void BucketEngine::flush_async(StatusCallback done) {
     } else {
       flush_waiters_.push_back({visible_end_, std::move(done)});
       schedule_flush_locked();
+      return;
     }
   }
-  if (answer) done(*std::move(answer));
+  done(*std::move(answer));
 }
 
 Status BucketEngine::flush() {
@@ -48,7 +49,7 @@ bool BucketEngine::wants_flush_locked() const {
 }
 
 void BucketEngine::schedule_flush_locked() {
-  // After a failure the retry is already on its way; a waiter is worth a try at once.
+  // After a failure the retry is on its way already; only a waiter is worth a try at once.
   if (flush_scheduled_ || flush_running_ || closing_) return;
   if (flush_error_ && flush_waiters_.empty()) return;
   flush_scheduled_ = true;
@@ -68,12 +69,18 @@ void BucketEngine::arm_flush_timer_locked() {
 }
 
 void BucketEngine::retry_flush_later_locked() {
-  if (closing_ || flush_scheduled_) return;
+  if (closing_ || flush_retry_armed_) return;
   const std::uint32_t doublings = std::min<std::uint32_t>(flush_failures_in_a_row_ - 1, 16);
-  flush_scheduled_ = true;
+  flush_retry_armed_ = true;
   environment_.executors->flush.submit_after(std::min(first_retry * (1 << doublings), last_retry),
                                              [weak = weak_from_this()] {
-                                               if (const auto self = weak.lock()) self->run_flush();
+                                               const auto self = weak.lock();
+                                               if (self == nullptr) return;
+                                               {
+                                                 const std::lock_guard lock(self->mutex_);
+                                                 self->flush_retry_armed_ = false;
+                                               }
+                                               self->run_flush();
                                              });
 }
 
@@ -96,7 +103,7 @@ Status BucketEngine::drain_log() {
     const std::lock_guard lock(mutex_);
     plan = plan_flush_locked();
   }
-  const Status flushed = execute_flush(plan);
+  Status flushed = execute_flush(plan);
   Callbacks after;
   {
     const std::lock_guard lock(mutex_);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
+#include <system_error>
 
 #include <nanoarrow/nanoarrow.hpp>
 
@@ -53,7 +53,8 @@ class SliceCursor {
 Error stream_error(ArrowArrayStream* stream, int code) {
   const char* text = stream->get_last_error(stream);
   return Error{ErrorCode::kIo, Component::kTable,
-               "reading the table: " + std::string(text != nullptr ? text : std::strerror(code))};
+               "reading the table: " +
+                   std::string(text != nullptr ? text : std::generic_category().message(code))};
 }
 
 // Calls `consume` with the stream's schema and each of its arrays.

@@ -21,7 +21,8 @@ std::string python_float(double value) {
     return std::string(buffer.data(), written.ptr);
   };
   std::string text = write(std::chars_format::scientific);
-  const int exponent = std::atoi(text.c_str() + text.find('e') + 1);
+  const int exponent =
+      static_cast<int>(std::strtol(text.c_str() + text.find('e') + 1, nullptr, 10));
   if (exponent < -4 || exponent >= 16) return text;
   text = write(std::chars_format::fixed);
   if (text.find('.') == std::string::npos) text += ".0";

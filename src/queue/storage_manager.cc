@@ -1,8 +1,41 @@
 #include "persisting/storage_manager.h"
 
 #include <filesystem>
+#include <optional>
+
+#include "persisting/partition.h"
 
 namespace persisting {
+namespace {
+
+std::string text_of(const OptionMap& options, const std::string& name) {
+  const auto option = options.find(name);
+  if (option == options.end()) return "no value";
+  const Result<std::string> text = partition_text(option->second);
+  return text ? "'" + *text + "'" : "another value";
+}
+
+// What the open bucket has otherwise than asked, with both values; nothing where it is the same.
+std::optional<std::string> difference(const BucketStorage& open, const std::string& backend_name,
+                                      const OptionMap& options) {
+  if (open.backend_name() != backend_name) {
+    return "backend '" + open.backend_name() + "', now asked for '" + backend_name + "'";
+  }
+  const OptionMap& had = open.config().options;
+  if (had == options) return std::nullopt;
+  OptionMap all = had;
+  all.insert(options.begin(), options.end());
+  for (const auto& [name, value] : all) {
+    const auto left = had.find(name);
+    const auto right = options.find(name);
+    if (left == had.end() || right == options.end() || left->second != right->second) {
+      return name + " " + text_of(had, name) + ", now asked for " + text_of(options, name);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
 
 const std::shared_ptr<StorageManager>& StorageManager::process() {
   static const auto* const manager =
@@ -22,11 +55,11 @@ Result<std::shared_ptr<BucketStorage>> StorageManager::open_bucket(const Backend
   });
   if (const auto entry = buckets_.find(key); entry != buckets_.end()) {
     if (auto open = entry->second.bucket.lock()) {
-      if (open->backend_name() == backend_name) return open;
-      return make_error(ErrorCode::kInvalidArgument,
-                        config.storage_path + " is open with backend '" + open->backend_name() +
-                            "', now asked for '" + backend_name +
-                            "'; use the same, or close it first");
+      const auto differs = difference(*open, backend_name, config.options);
+      if (!differs) return open;
+      return make_error(
+          ErrorCode::kInvalidArgument,
+          config.storage_path + " is open with " + *differs + "; use the same, or close it first");
     }
   }
   buckets_[key] = Entry{};
@@ -38,8 +71,7 @@ Result<std::shared_ptr<BucketStorage>> StorageManager::open_bucket(const Backend
     buckets_.erase(key);
     return std::move(backend).error();
   }
-  auto bucket =
-      std::make_shared<BucketStorage>(config.bucket_id, backend_name, std::move(backend).value());
+  auto bucket = std::make_shared<BucketStorage>(config, backend_name, std::move(backend).value());
   buckets_[key] = Entry{false, bucket};
   return bucket;
 }

@@ -44,8 +44,7 @@ Result<ArrowColumn> pair_column(const ArrowSchema* arrow, const ArrowArrayView* 
 }
 
 Status pair_children(const ArrowSchema& arrow, const FieldType& type, ArrowColumn* column) {
-  if (column->stored != type.kind)
-    return ok_status();  // one of them is undecided: nothing inside is read
+  if (column->stored != type.kind) return ok_status();  // nothing inside is read then
   if (type.kind == TypeKind::kStruct) {
     PERSISTING_ASSIGN_OR_RETURN(
         column->children, pair_columns(arrow, *column->view, type.children, column->name + "."));

@@ -1,6 +1,7 @@
 #include <cassert>
 #include <cstddef>
 #include <unordered_set>
+#include <utility>
 
 #include "schema/arrow_convert.h"
 #include "schema/arrow_type.h"
@@ -37,7 +38,8 @@ ArrowType arrow_type(TypeKind kind) {
   return NANOARROW_TYPE_UNINITIALIZED;
 }
 
-// Fills `out`, which is initialized. nanoarrow makes every field nullable and names a list's child "item".
+// Fills `out`, which is initialized. nanoarrow makes every field nullable and names a list's child
+// "item".
 ArrowErrorCode set_type(const FieldType& type, ArrowSchema* out);
 
 ArrowErrorCode set_timestamp(bool utc, ArrowSchema* out) {
@@ -143,6 +145,12 @@ Status to_arrow_columns(const Schema& schema, ArrowSchema* out) {
       nanoarrow_status(set_columns(fields_with_columns(schema), 0, made.get()), action));
   made.move(out);
   return ok_status();
+}
+
+Schema columns_of(const Schema& schema) {
+  std::vector<SchemaField> fields;
+  for (const SchemaField* field : fields_with_columns(schema)) fields.push_back(*field);
+  return Schema(std::move(fields));
 }
 
 Result<Schema> from_arrow_schema(const ArrowSchema& arrow, std::vector<std::string>* ignored) {

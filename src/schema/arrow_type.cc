@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <system_error>
 
 namespace persisting {
 
@@ -61,7 +62,7 @@ Status nanoarrow_status(int code, std::string_view action) {
         ErrorCode::kInvalidArgument,
         failed + "a column passes 2 GiB of text or 2^31 elements; flush fewer rows at once");
   }
-  return make_error(ErrorCode::kIo, failed + std::strerror(code));
+  return make_error(ErrorCode::kIo, failed + std::generic_category().message(code));
 }
 
 }  // namespace persisting

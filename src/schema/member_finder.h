@@ -1,4 +1,4 @@
-// Finds the members of a struct by name, in the order a record gives them: usually the schema's own.
+// Finds the members of a struct by name, in the order a record gives them: usually the schema's.
 // Threads: thread-compatible; looks into a schema that must outlive it.
 #pragma once
 

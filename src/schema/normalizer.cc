@@ -15,12 +15,12 @@ using msgpack::Item;
 using msgpack::Kind;
 using msgpack::Reader;
 
-// Copies the next item of `reader` as it is.
-void copy_item(Reader& reader, std::string& out) {
-  const std::string_view rest = reader.remaining();
+// Copies the next item of `reader` as it is, together with what lies before it since `from`, an
+// earlier remaining().
+void copy_item(std::string_view from, Reader& reader, std::string& out) {
   [[maybe_unused]] const bool valid = reader.skip();
   assert(valid);
-  out.append(rest.substr(0, rest.size() - reader.remaining().size()));
+  out.append(from.substr(0, from.size() - reader.remaining().size()));
 }
 
 // Whether every value of the type looks to a reader as it was put.
@@ -58,7 +58,7 @@ void write_members_reordered(MemberFinder finder, const std::vector<SchemaField>
   }
 }
 
-// Writes all members in the schema's order, straight through as long as the record has that order too.
+// Writes all members in the schema's order, straight through as long as the record has it too.
 void write_members(const MemberFinder& finder, const std::vector<SchemaField>& members,
                    std::uint32_t size, Reader& reader, std::string& out) {
   msgpack::write_map(out, static_cast<std::uint32_t>(members.size()));
@@ -67,6 +67,7 @@ void write_members(const MemberFinder& finder, const std::vector<SchemaField>& m
   MemberFinder in_order = finder;
   std::size_t written = 0;
   for (std::uint32_t i = 0; i < size; ++i) {
+    const std::string_view pair = reader.remaining();
     const std::size_t index = in_order.find(reader.next().text);
     assert(index != MemberFinder::not_found);
     if (index < written || index == MemberFinder::not_found) {
@@ -75,9 +76,13 @@ void write_members(const MemberFinder& finder, const std::vector<SchemaField>& m
       return write_members_reordered(finder, members, size, reader, out);
     }
     write_missing(members, written, index, out);
-    msgpack::write_string(out, members[index].name);
-    write_value(members[index].type, reader, out);
     written = index + 1;
+    if (reads_as_put(members[index].type)) {
+      copy_item(pair, reader, out);
+    } else {
+      msgpack::write_string(out, members[index].name);
+      write_value(members[index].type, reader, out);
+    }
   }
   write_missing(members, written, members.size(), out);
 }
@@ -106,7 +111,7 @@ void write_struct(const std::vector<SchemaField>& members, Reader& reader, std::
 }
 
 void write_value(const FieldType& type, Reader& reader, std::string& out) {
-  if (reads_as_put(type)) return copy_item(reader, out);
+  if (reads_as_put(type)) return copy_item(reader.remaining(), reader, out);
   switch (type.kind) {
     case TypeKind::kDouble:
       return write_double(reader, out);

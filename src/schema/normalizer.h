@@ -1,5 +1,6 @@
-// A record as a reader sees it: every field of the schema, in its order, None where the record lacks it, integers
-// of a double column as doubles, structs likewise inside. So it reads the same before and after its flush.
+// A record as a reader sees it: every field of the schema, in its order, None where the record lacks
+// it, integers of a double column as doubles, structs likewise inside. So it reads the same before
+// and after its flush.
 // Threads: free functions over immutable schemas.
 #pragma once
 

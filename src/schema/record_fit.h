@@ -1,5 +1,5 @@
-// The fast half of the schema check: whether a record fits a schema as it is. Nearly every record does,
-// so this runs on every put; it allocates nothing (structs of up to 64 members).
+// The fast half of the schema check: whether a record fits a schema as it is. Nearly every record
+// does, so this runs on every put; it allocates nothing (structs of up to 64 members).
 // Threads: free functions over immutable schemas.
 #pragma once
 

@@ -1,6 +1,6 @@
 // The schema of a bucket: which fields its records have had, of which types.
 // Immutable once made; growing it makes a new one. Readers keep the one they started with.
-// Elsewhere: whether a record fits is decided in admission.h, how it looks to a reader in normalizer.h.
+// Elsewhere: whether a record fits is decided in admission.h, how a reader sees it in normalizer.h.
 // Threads: immutable.
 #pragma once
 
@@ -35,7 +35,8 @@ struct SchemaField;
 
 struct FieldType {
   TypeKind kind = TypeKind::kUndecided;
-  // kInt64: some stored value has no exact double (its magnitude is beyond 2^53), so the column cannot become kDouble.
+  // kInt64: some stored value has no exact double (its magnitude is beyond 2^53), so the column
+  // cannot become kDouble.
   bool has_inexact_integers = false;
   // kList: the element, one unnamed field. kStruct: its fields in order of appearance.
   std::vector<SchemaField> children;

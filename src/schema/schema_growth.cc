@@ -17,11 +17,12 @@ using msgpack::Reader;
 // Where a value stands, as links through the callers' frames: written out only for a message.
 struct Path {
   const Path* parent = nullptr;
-  std::string_view name;  // empty: an element of the parent
+  std::string_view name;
+  bool is_element = false;  // of the list `parent`
 
   std::string text() const {
     if (parent == nullptr) return std::string(name);
-    return parent->text().append(name.empty() ? "[]" : ".").append(name);
+    return parent->text().append(is_element ? "[]" : ".").append(name);
   }
 };
 
@@ -136,7 +137,7 @@ Status grow_by_value(FieldType* type, Reader& reader, const Path& path) {
   PERSISTING_RETURN_IF_ERROR(grow_shallow(type, shallow_type(item), path));
   if (item.kind == Kind::kMap) return grow_by_members(&type->children, item.size, reader, &path);
   if (item.kind != Kind::kArray) return ok_status();
-  const Path element{&path, {}};
+  const Path element{&path, {}, true};
   for (std::uint32_t i = 0; i < item.size; ++i) {
     PERSISTING_RETURN_IF_ERROR(grow_by_value(&type->children.front().type, reader, element));
   }
@@ -146,9 +147,9 @@ Status grow_by_value(FieldType* type, Reader& reader, const Path& path) {
 Status grow_by_type(FieldType* type, const FieldType& other, const Path& path);
 
 Status grow_by_fields(std::vector<SchemaField>* members, const std::vector<SchemaField>& others,
-                      const Path* parent) {
+                      const Path* parent, bool are_elements) {
   for (std::size_t i = 0; i < others.size(); ++i) {
-    const Path path{parent, others[i].name};
+    const Path path{parent, others[i].name, are_elements};
     FieldType* type = find_or_add(members, others[i].name, i);
     PERSISTING_RETURN_IF_ERROR(grow_by_type(type, others[i].type, path));
   }
@@ -157,7 +158,7 @@ Status grow_by_fields(std::vector<SchemaField>* members, const std::vector<Schem
 
 Status grow_by_type(FieldType* type, const FieldType& other, const Path& path) {
   PERSISTING_RETURN_IF_ERROR(grow_shallow(type, other, path));
-  return grow_by_fields(&type->children, other.children, &path);
+  return grow_by_fields(&type->children, other.children, &path, type->kind == TypeKind::kList);
 }
 
 }  // namespace
@@ -168,7 +169,7 @@ Status grow(std::vector<SchemaField>* fields, std::string_view record) {
 }
 
 Status grow(std::vector<SchemaField>* fields, const std::vector<SchemaField>& other) {
-  return grow_by_fields(fields, other, nullptr);
+  return grow_by_fields(fields, other, nullptr, false);
 }
 
 }  // namespace persisting

@@ -1,6 +1,7 @@
-// The slow half of the schema check: grows a schema so that it holds one more record, or says why none can.
-// Failure: kSchema; the message names the field, both types and what to do. The schema may then be half
-//          grown: the caller works on a copy and throws it away.
+// The slow half of the schema check: grows a schema so that it holds one more record, or says why
+// none can.
+// Failure: kSchema; the message names the field, both types and what to do. The schema may then be
+//          half grown: the caller works on a copy and throws it away.
 // Threads: free functions.
 #pragma once
 

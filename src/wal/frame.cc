@@ -1,0 +1,126 @@
+#include "wal/frame.h"
+
+#include <cstring>
+
+#include "base/checksum.h"
+#include "base/endian.h"
+#include "wal/compression.h"
+
+namespace persisting::wal {
+namespace {
+
+constexpr std::string_view zeros{"\0\0\0\0\0\0\0", frame_alignment - 1};
+
+std::string encode_payload_head(FrameKind kind, Compression codec, const WalFrame& frame,
+                                std::uint64_t durable_up_to, std::uint64_t body_bytes) {
+  std::string head;
+  append_little_endian(head, static_cast<std::uint8_t>(kind));
+  append_little_endian(head, static_cast<std::uint8_t>(codec));
+  append_little_endian(head, std::uint16_t{0});
+  append_little_endian(head, static_cast<std::uint32_t>(frame.record_bytes.size()));
+  append_little_endian(head, frame.first_offset);
+  append_little_endian(head, durable_up_to);
+  append_little_endian(head, frame.timestamp_us);
+  append_little_endian(head, body_bytes);
+  return head;
+}
+
+// Puts length and checksum before a payload, of which `records` is the last part.
+EncodedFrame seal(std::string payload, std::string_view records) {
+  EncodedFrame encoded;
+  append_little_endian(encoded.head, static_cast<std::uint32_t>(payload.size() + records.size()));
+  Checksum checksum;
+  checksum.update(encoded.head);
+  checksum.update(payload);
+  checksum.update(records);
+  encoded.checksum = checksum.digest32();
+  append_little_endian(encoded.head, encoded.checksum);
+  encoded.head += payload;
+  encoded.records = records;
+  encoded.padding = padding_after(encoded.head.size() + records.size());
+  return encoded;
+}
+
+}  // namespace
+
+void EncodedFrame::append_to(std::vector<std::string_view>* pieces) const {
+  pieces->push_back(head);
+  if (!records.empty()) pieces->push_back(records);
+  if (padding > 0) pieces->push_back(zeros.substr(0, padding));
+}
+
+EncodedFrame encode_records_frame(const WalFrame& frame, std::uint64_t durable_up_to,
+                                  Compression codec) {
+  const std::string_view lengths(reinterpret_cast<const char*>(frame.record_bytes.data()),
+                                 frame.record_bytes.size_bytes());
+  std::string payload = encode_payload_head(FrameKind::kRecords, codec, frame, durable_up_to,
+                                            lengths.size() + frame.records.size());
+  if (codec == Compression::kNone) {
+    payload += lengths;
+    return seal(std::move(payload), frame.records);
+  }
+  std::string body(lengths);
+  body += frame.records;
+  payload += compress(codec, body);
+  return seal(std::move(payload), {});
+}
+
+EncodedFrame encode_clean_end(std::uint64_t end_offset) {
+  WalFrame frame;
+  frame.first_offset = end_offset;
+  return seal(encode_payload_head(FrameKind::kCleanEnd, Compression::kNone, frame, end_offset, 0),
+              {});
+}
+
+bool FrameDecoder::decode(std::string_view file, std::size_t position, DecodedFrame* frame) {
+  if (position > file.size() || file.size() - position < frame_header_bytes + payload_head_bytes)
+    return false;
+  const char* const header = file.data() + position;
+  const auto length = load_little_endian<std::uint32_t>(header);
+  if (length < payload_head_bytes || length > file.size() - position - frame_header_bytes)
+    return false;
+  const std::string_view payload = file.substr(position + frame_header_bytes, length);
+  const char* const head = payload.data();
+  const auto kind = static_cast<std::uint8_t>(head[0]);
+  // Cheap checks first: recovery tries many positions.
+  if ((kind != static_cast<std::uint8_t>(FrameKind::kRecords) &&
+       kind != static_cast<std::uint8_t>(FrameKind::kCleanEnd)) ||
+      static_cast<std::uint8_t>(head[1]) > static_cast<std::uint8_t>(Compression::kSnappy) ||
+      load_little_endian<std::uint16_t>(head + 2) != 0) {
+    return false;
+  }
+  frame->checksum = load_little_endian<std::uint32_t>(header + 4);
+  Checksum checksum;
+  checksum.update({header, sizeof(length)});
+  checksum.update(payload);
+  if (checksum.digest32() != frame->checksum) return false;
+
+  frame->kind = static_cast<FrameKind>(kind);
+  frame->first_offset = load_little_endian<std::uint64_t>(head + 8);
+  frame->durable_up_to = load_little_endian<std::uint64_t>(head + 16);
+  frame->timestamp_us = load_little_endian<std::int64_t>(head + 24);
+  frame->file_bytes = frame_header_bytes + length + padding_after(frame_header_bytes + length);
+  return decode_body(payload, load_little_endian<std::uint32_t>(head + 4), frame);
+}
+
+bool FrameDecoder::decode_body(std::string_view payload, std::uint32_t count, DecodedFrame* frame) {
+  std::string_view body = payload.substr(payload_head_bytes);
+  const auto codec = static_cast<Compression>(payload[1]);
+  const auto raw_bytes = load_little_endian<std::uint64_t>(payload.data() + 32);
+  if (codec != Compression::kNone) {
+    if (!expand(codec, body, raw_bytes, &expanded_)) return false;
+    body = expanded_;
+  }
+  const std::size_t lengths_bytes = std::size_t{count} * sizeof(std::uint32_t);
+  if (body.size() != raw_bytes || body.size() < lengths_bytes) return false;
+  lengths_.resize(count);
+  if (count > 0) std::memcpy(lengths_.data(), body.data(), lengths_bytes);
+  std::uint64_t total = 0;
+  for (const std::uint32_t length : lengths_) total += length;
+  if (total != body.size() - lengths_bytes) return false;
+  frame->record_bytes = lengths_;
+  frame->records = body.substr(lengths_bytes);
+  return true;
+}
+
+}  // namespace persisting::wal

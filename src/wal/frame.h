@@ -1,0 +1,55 @@
+// One frame: how it is made, and how it is recognised among bytes that may be anything.
+// Threads: free functions; a FrameDecoder is thread-compatible.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "wal/wal_format.h"
+
+namespace persisting::wal {
+
+// A frame on its way to the file: head, then (where the body is not in the head) the records, then padding.
+struct EncodedFrame {
+  std::string head;
+  std::string_view records;
+  std::size_t padding = 0;
+  std::uint32_t checksum = 0;
+
+  std::size_t file_bytes() const { return head.size() + records.size() + padding; }
+  void append_to(std::vector<std::string_view>* pieces) const;
+};
+
+// `frame.records` must outlive the result unless it is compressed.
+EncodedFrame encode_records_frame(const WalFrame& frame, std::uint64_t durable_up_to,
+                                  Compression codec);
+EncodedFrame encode_clean_end(std::uint64_t end_offset);
+
+struct DecodedFrame {
+  FrameKind kind = FrameKind::kRecords;
+  std::uint64_t first_offset = 0;
+  std::uint64_t durable_up_to = 0;
+  std::int64_t timestamp_us = 0;
+  std::uint32_t checksum = 0;
+  std::size_t file_bytes = 0;  // with padding
+  // Valid until the decoder's next call.
+  std::span<const std::uint32_t> record_bytes;
+  std::string_view records;
+};
+
+class FrameDecoder {
+ public:
+  // Whether a whole, valid frame stands at `position` of the segment. Reads nothing outside `file`.
+  bool decode(std::string_view file, std::size_t position, DecodedFrame* frame);
+
+ private:
+  bool decode_body(std::string_view payload, std::uint32_t count, DecodedFrame* frame);
+
+  std::string expanded_;
+  std::vector<std::uint32_t> lengths_;
+};
+
+}  // namespace persisting::wal

@@ -1,0 +1,203 @@
+#include "wal/recovery.h"
+
+#include <algorithm>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "persisting/log.h"
+
+#include "wal/frame.h"
+
+namespace persisting::wal {
+namespace {
+
+struct Candidate {
+  std::string path;
+  SegmentName name;
+};
+
+class Recovery {
+ public:
+  Recovery(FileSystem& file_system, const WalOptions& options, std::uint64_t flushed_to,
+           const Wal::Replay& replay)
+      : file_system_(file_system), options_(options), flushed_to_(flushed_to), replay_(replay) {}
+
+  Result<RecoveredLog> run() {
+    PERSISTING_ASSIGN_OR_RETURN(const std::vector<Candidate> candidates, list_segments());
+    log_.report.next_offset = 0;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      PERSISTING_RETURN_IF_ERROR(read_segment(candidates[i], i + 1 == candidates.size()));
+    }
+    log_.report.next_offset = std::max(next_offset_, flushed_to_);
+    return std::move(log_);
+  }
+
+ private:
+  Result<std::vector<Candidate>> list_segments() {
+    PERSISTING_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                                file_system_.list_folder(options_.folder));
+    std::vector<Candidate> candidates;
+    for (const std::string& name : names) {
+      if (const auto parsed = parse_segment_name(name))
+        candidates.push_back({options_.folder + "/" + name, *parsed});
+    }
+    std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+      return std::tie(a.name.first_offset, a.name.epoch) <
+             std::tie(b.name.first_offset, b.name.epoch);
+    });
+    return candidates;
+  }
+
+  Status read_segment(const Candidate& segment, bool is_last) {
+    PERSISTING_ASSIGN_OR_RETURN(const std::string bytes, file_system_.read_file(segment.path));
+    const std::optional<SegmentHeader> header = decode_segment_header(bytes);
+    if (!header) return handle_bad_header(segment, bytes, is_last);
+    PERSISTING_RETURN_IF_ERROR(check_header(segment, *header));
+    log_.highest_epoch = std::max(log_.highest_epoch, header->epoch);
+    if (is_last && bytes.size() == segment_header_bytes)
+      return discard(segment);  // the crash came before a first frame
+
+    next_offset_ = header->first_offset;
+    std::size_t position = segment_header_bytes;
+    std::uint32_t last_checksum = 0;
+    FrameDecoder decoder;
+    DecodedFrame frame;
+    while (position < bytes.size() && decoder.decode(bytes, position, &frame) &&
+           frame.first_offset == next_offset_) {
+      if (!frame.record_bytes.empty()) {
+        Status replayed =
+            replay_({frame.first_offset, frame.timestamp_us, frame.record_bytes, frame.records});
+        if (!replayed)
+          return with_context(std::move(replayed).error(),
+                              segment.path + ": byte " + std::to_string(position));
+        log_.report.replayed_records += frame.record_bytes.size();
+        next_offset_ += frame.record_bytes.size();
+      }
+      last_checksum = frame.checksum;
+      position += frame.file_bytes;
+    }
+    if (position < bytes.size()) {
+      if (!is_last)
+        return damaged(segment, position, "a frame is damaged, and later segments follow");
+      PERSISTING_RETURN_IF_ERROR(handle_end(segment, bytes, position));
+    }
+    if (is_last && position <= segment_header_bytes) return discard(segment);
+    log_.segments.push_back({segment.path, next_offset_, std::min(position, bytes.size())});
+    log_.last = {header->first_offset, next_offset_, last_checksum};
+    return ok_status();
+  }
+
+  Status check_header(const Candidate& segment, const SegmentHeader& header) {
+    if (header.bucket_identity != options_.bucket_identity) {
+      return wal_error(ErrorCode::kCorruption,
+                       segment.path + ": byte 16: the segment belongs to another bucket");
+    }
+    if (header.first_offset != segment.name.first_offset || header.epoch != segment.name.epoch) {
+      return wal_error(ErrorCode::kCorruption,
+                       segment.path + ": byte 24: the header does not agree with the file's name");
+    }
+    // Where segments between were retired, and only their removal survived a power cut, the predecessor is another one.
+    const bool follows =
+        !log_.segments.empty() && header.predecessor.first_offset == log_.last.first_offset;
+    if (follows && header.predecessor != log_.last) {
+      return wal_error(
+          ErrorCode::kCorruption,
+          log_.segments.back().path + ": byte " + std::to_string(log_.segments.back().bytes) +
+              ": the segment ends at offset " + std::to_string(log_.last.end_offset) +
+              ", but its successor says " + std::to_string(header.predecessor.end_offset));
+    }
+    if (!log_.segments.empty() && header.first_offset < next_offset_) {
+      return wal_error(ErrorCode::kCorruption, segment.path + ": begins at offset " +
+                                                   std::to_string(header.first_offset) +
+                                                   ", which an earlier segment holds too");
+    }
+    const bool gap =
+        log_.segments.empty() ? header.first_offset > 0 : header.first_offset > next_offset_;
+    if (gap && header.first_offset > flushed_to_) {
+      return wal_error(ErrorCode::kCorruption,
+                       segment.path + ": offsets from " +
+                           std::to_string(std::max(flushed_to_, next_offset_)) + " to " +
+                           std::to_string(header.first_offset) +
+                           " are neither in the log nor in the table");
+    }
+    return ok_status();
+  }
+
+  Status handle_bad_header(const Candidate& segment, const std::string& bytes, bool is_last) {
+    if (!is_last) return damaged(segment, 0, "the header is damaged, and later segments follow");
+    if (find_frame(bytes, segment_header_bytes))
+      return damaged(segment, 0, "the header is damaged, but frames follow it");
+    return discard(segment);
+  }
+
+  // A last segment that acknowledged nothing.
+  Status discard(const Candidate& segment) {
+    log_.highest_epoch = std::max(log_.highest_epoch, segment.name.epoch);
+    PERSISTING_RETURN_IF_ERROR(file_system_.remove_file(segment.path));
+    return file_system_.sync_folder(options_.folder);
+  }
+
+  // Decides between a torn end, which is cut off, and damage to something durable.
+  Status handle_end(const Candidate& segment, const std::string& bytes, std::size_t position) {
+    const bool only_zeros = bytes.find_first_not_of('\0', position) == std::string::npos;
+    if (!only_zeros) {
+      const std::optional<std::uint64_t> durable = find_frame(bytes, position + frame_alignment);
+      if (durable && *durable > next_offset_) {
+        return damaged(
+            segment, position,
+            "a frame is damaged, but offsets below " + std::to_string(*durable) + " were durable");
+      }
+    }
+    PERSISTING_ASSIGN_OR_RETURN(const auto file, file_system_.open_append(segment.path));
+    PERSISTING_RETURN_IF_ERROR(file->truncate(position));
+    PERSISTING_RETURN_IF_ERROR(file->sync());
+    PERSISTING_RETURN_IF_ERROR(file_system_.sync_folder(options_.folder));
+    if (only_zeros) return ok_status();
+    log_.report.truncated_bytes = bytes.size() - position;
+    log_.report.truncated_file = segment.path;
+    log(LogLevel::kWarning, segment.path + ": cut off " + std::to_string(bytes.size() - position) +
+                                " bytes of a write that never finished, from byte " +
+                                std::to_string(position) + "; the log goes on at offset " +
+                                std::to_string(next_offset_));
+    return ok_status();
+  }
+
+  // The highest durable-up-to of the valid frames at or after `position`; nothing where there is none.
+  std::optional<std::uint64_t> find_frame(const std::string& bytes, std::size_t position) const {
+    std::optional<std::uint64_t> durable;
+    FrameDecoder decoder;
+    DecodedFrame frame;
+    while (position < bytes.size()) {
+      const bool valid =
+          decoder.decode(bytes, position, &frame) && frame.first_offset >= next_offset_;
+      if (valid) durable = std::max(durable.value_or(0), frame.durable_up_to);
+      position += valid ? frame.file_bytes : frame_alignment;
+    }
+    return durable;
+  }
+
+  Status damaged(const Candidate& segment, std::size_t position, const std::string& what) const {
+    return wal_error(ErrorCode::kCorruption, segment.path + ": byte " + std::to_string(position) +
+                                                 ": " + what + "; the first offset at stake is " +
+                                                 std::to_string(next_offset_));
+  }
+
+  FileSystem& file_system_;
+  const WalOptions& options_;
+  const std::uint64_t flushed_to_;
+  const Wal::Replay& replay_;
+  std::uint64_t next_offset_ = 0;
+  RecoveredLog log_;
+};
+
+}  // namespace
+
+Result<RecoveredLog> recover_log(FileSystem& file_system, const WalOptions& options,
+                                 std::uint64_t flushed_to, const Wal::Replay& replay) {
+  Result<RecoveredLog> log = Recovery(file_system, options, flushed_to, replay).run();
+  if (!log) return as_wal_error(std::move(log).error());
+  return log;
+}
+
+}  // namespace persisting::wal

@@ -1,0 +1,81 @@
+// Appends frames to the log's active segment and opens the next one.
+// Guarantee: once sync() succeeds, every earlier append survives power loss, in append order, segments included.
+// Failure:   after a failed append or sync nothing more may be written; the caller poisons the log. A failed append
+//            is cut off again where that is possible, so that no half frame stays behind.
+// Threads:   one writer at a time; sync() may run beside append().
+// Elsewhere: who is the writer, and when to sync, in wal.cc.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file_system.h"
+#include "wal/frame.h"
+#include "wal/recovery.h"
+
+namespace persisting::wal {
+
+class SegmentWriter {
+ public:
+  SegmentWriter(FileSystem& file_system, const WalOptions& options, std::uint64_t epoch,
+                RecoveredLog recovered);
+
+  // Writes frames that begin at `first_offset` and end before `end_offset`, in a new segment where the active one is full.
+  Status append(const std::vector<EncodedFrame>& frames, std::uint64_t first_offset,
+                std::uint64_t end_offset);
+
+  // Makes everything appended so far durable, the folder's entries included.
+  Status sync();
+
+  // Removes segments that end at or below `flushed_to`, oldest first; the active one too where it is flushed.
+  Status retire(std::uint64_t flushed_to);
+
+  // Marks the end as clean, syncs and closes the active segment.
+  Status finish();
+
+  std::uint64_t size_bytes() const { return size_bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  // What a sync needs; shared so that a segment can be closed while its sync runs.
+  struct Active {
+    std::unique_ptr<WritableFile> file;
+    std::string path;
+    std::uint64_t first_offset = 0;
+    std::uint64_t end_offset = 0;
+    std::uint64_t bytes = 0;
+    bool has_frames = false;
+  };
+
+  Status open_segment(std::uint64_t first_offset);
+  Status write(const std::vector<EncodedFrame>& frames);
+  void seal_active();
+  Status sync_once();
+
+  FileSystem& file_system_;
+  const WalOptions& options_;
+  const std::uint64_t epoch_;
+
+  // Touched by the writer only.
+  std::shared_ptr<Active> active_;
+  std::deque<SealedSegment> sealed_;
+  SegmentEnd last_;  // of the newest segment that has frames
+
+  std::atomic<std::uint64_t> size_bytes_{0};
+
+  // Held through a sync: the next one must not return before an earlier one has done its part.
+  std::mutex syncing_;
+  std::optional<Error> sync_failure_;  // under syncing_; a failed sync is never tried again
+
+  std::mutex unsynced_mutex_;
+  // Under unsynced_mutex_: what the next sync has to cover.
+  std::shared_ptr<Active> unsynced_;
+  bool folder_unsynced_ = false;
+};
+
+}  // namespace persisting::wal

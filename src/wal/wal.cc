@@ -1,0 +1,305 @@
+#include "wal/wal.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "wal/recovery.h"
+#include "wal/segment_writer.h"
+
+namespace persisting {
+namespace wal {
+namespace {
+
+// Up to so many waiting bytes a background commit that does not sync runs in the caller's thread: a write into the
+// page cache is cheaper than waking another.
+constexpr std::uint64_t inline_commit_bytes = 1 << 20;
+
+}  // namespace
+
+// The commit queue. Whoever sets leading_ is the leader until it clears it: only the leader touches the writer, the
+// file system (but for a timed sync) and the listener.
+class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
+ public:
+  CommitQueue(FileSystem& file_system, Executor& executor, WalOptions options,
+              RecoveredLog recovered, std::uint64_t epoch, Wal::Listener listener)
+      : executor_(executor),
+        options_(std::move(options)),
+        epoch_(epoch),
+        listener_(std::move(listener)),
+        enqueued_end_(recovered.report.next_offset),
+        committed_end_(enqueued_end_),
+        durable_end_(enqueued_end_),
+        writer_(file_system, options_, epoch, std::move(recovered)) {}
+
+  std::uint64_t epoch() const { return epoch_; }
+  std::uint64_t size_bytes() const { return writer_.size_bytes(); }
+
+  void enqueue(const WalFrame& frame) {
+    const std::lock_guard lock(mutex_);
+    if (failure_ || closed_) return;
+    enqueued_end_ = frame.first_offset + frame.record_bytes.size();
+    waiting_bytes_ += frame.records.size();
+    waiting_.push_back({frame.first_offset,
+                        frame.timestamp_us,
+                        {frame.record_bytes.begin(), frame.record_bytes.end()},
+                        frame.records});
+  }
+
+  Status commit(std::uint64_t end_offset) {
+    std::unique_lock lock(mutex_);
+    ++blocked_;
+    while (committed_end_ < end_offset && !failure_ && !closed_) {
+      if (leading_) {
+        changed_.wait(lock);
+      } else {
+        leading_ = true;
+        run_round(lock);
+        leading_ = false;
+        changed_.notify_all();
+      }
+    }
+    --blocked_;
+    hand_over_locked();
+    if (committed_end_ >= end_offset) return ok_status();
+    return *refusal_locked();
+  }
+
+  void commit_in_background() {
+    std::unique_lock lock(mutex_);
+    if (waiting_.empty() || leading_ || failure_) return;  // a leader hands over what it leaves
+    if (options_.sync_interval.count() > 0 && waiting_bytes_ <= inline_commit_bytes) {
+      leading_ = true;
+      run_round(lock);
+      leading_ = false;
+      changed_.notify_all();
+    }
+    hand_over_locked();
+  }
+
+  Status sync() {
+    std::unique_lock lock(mutex_);
+    const std::uint64_t end = enqueued_end_;
+    lock.unlock();
+    PERSISTING_RETURN_IF_ERROR(commit(end));
+    lock.lock();
+    if (durable_end_ >= end) return ok_status();
+    lock.unlock();
+    return sync_now(end);
+  }
+
+  Status retire(std::uint64_t flushed_to) {
+    return as_leader([&] { return writer_.retire(flushed_to); });
+  }
+
+  Status close() {
+    {
+      std::unique_lock lock(mutex_);
+      if (closed_) return ok_status();
+      const std::uint64_t end = enqueued_end_;
+      lock.unlock();
+      (void)commit(end);  // a failure sticks, and is returned below
+    }
+    Status finished = as_leader([&] { return writer_.finish(); });
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    changed_.notify_all();
+    return finished;
+  }
+
+ private:
+  struct Waiting {
+    std::uint64_t first_offset;
+    std::int64_t timestamp_us;
+    std::vector<std::uint32_t> record_bytes;
+    std::string_view records;
+  };
+
+  std::optional<Error> refusal_locked() const {
+    if (failure_) return failure_;
+    if (closed_) return wal_error(ErrorCode::kClosed, "the log is closed");
+    return std::nullopt;
+  }
+
+  // Sees to it that frames which nobody waits for in commit() are committed all the same.
+  void hand_over_locked() {
+    if (waiting_.empty() || leading_ || scheduled_ || failure_ || closed_ || blocked_ > 0) return;
+    scheduled_ = true;
+    executor_.submit([self = shared_from_this()] { self->lead_while_waiting(); });
+  }
+
+  void lead_while_waiting() {
+    std::unique_lock lock(mutex_);
+    scheduled_ = false;
+    while (!waiting_.empty() && !leading_ && !failure_ && !closed_) {
+      leading_ = true;
+      run_round(lock);
+      leading_ = false;
+      changed_.notify_all();
+    }
+  }
+
+  // Writes everything that waits. Called by the leader with the lock, which it lets go meanwhile.
+  void run_round(std::unique_lock<std::mutex>& lock) {
+    if (waiting_.empty()) return;
+    const std::vector<Waiting> round = std::exchange(waiting_, {});
+    waiting_bytes_ = 0;
+    const std::uint64_t durable = durable_end_;
+    lock.unlock();
+    const std::uint64_t end = round.back().first_offset + round.back().record_bytes.size();
+    Status status = write_round(round, durable, end);
+    if (!status) status = poisoned(std::move(status).error());
+    tell(end, status);
+    lock.lock();
+    if (!status) {
+      fail_locked(status.error());
+      return;
+    }
+    committed_end_ = end;
+    if (options_.sync_interval.count() == 0) {
+      durable_end_ = end;
+    } else if (!sync_armed_) {
+      sync_armed_ = true;
+      executor_.submit_after(options_.sync_interval, [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->timed_sync();
+      });
+    }
+  }
+
+  Status write_round(const std::vector<Waiting>& round, std::uint64_t durable, std::uint64_t end) {
+    std::vector<EncodedFrame> frames;
+    frames.reserve(round.size());
+    for (const Waiting& waiting : round) {
+      frames.push_back(encode_records_frame(
+          {waiting.first_offset, waiting.timestamp_us, waiting.record_bytes, waiting.records},
+          durable, options_.compression));
+    }
+    PERSISTING_RETURN_IF_ERROR(writer_.append(frames, round.front().first_offset, end));
+    return options_.sync_interval.count() == 0 ? writer_.sync() : ok_status();
+  }
+
+  void timed_sync() {
+    std::unique_lock lock(mutex_);
+    sync_armed_ = false;
+    if (failure_ || closed_) return;
+    const std::uint64_t end = committed_end_;
+    lock.unlock();
+    (void)sync_now(end);  // a failure sticks
+  }
+
+  // Beside a leader that may be writing: what it appends meanwhile is covered by the next sync.
+  Status sync_now(std::uint64_t end) {
+    Status status = writer_.sync();
+    if (!status) status = poisoned(std::move(status).error());
+    if (!status) tell(0, status);
+    const std::lock_guard lock(mutex_);
+    if (status) {
+      durable_end_ = std::max(durable_end_, end);
+    } else {
+      fail_locked(status.error());
+    }
+    return status;
+  }
+
+  // Runs `body` as the leader, unless the log has failed or is closed.
+  template <typename Body>
+  Status as_leader(Body body) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !leading_; });
+    if (auto refusal = refusal_locked()) return *std::move(refusal);
+    leading_ = true;
+    lock.unlock();
+    Status status = body();
+    lock.lock();
+    leading_ = false;
+    changed_.notify_all();
+    hand_over_locked();
+    if (!status) return as_wal_error(std::move(status).error());
+    return status;
+  }
+
+  static Error poisoned(Error error) {
+    error.message += "; the bucket takes no more records until it is opened again";
+    return as_wal_error(std::move(error));
+  }
+
+  void tell(std::uint64_t end, const Status& status) {
+    const std::lock_guard lock(listener_mutex_);
+    listener_(end, status);
+  }
+
+  void fail_locked(const Error& error) {
+    if (!failure_) failure_ = error;
+    waiting_.clear();
+    changed_.notify_all();
+  }
+
+  Executor& executor_;
+  const WalOptions options_;
+  const std::uint64_t epoch_;
+  const Wal::Listener listener_;
+  std::mutex listener_mutex_;  // one call at a time; taken with no other lock
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  // Under mutex_.
+  std::vector<Waiting> waiting_;
+  std::uint64_t waiting_bytes_ = 0;
+  std::uint64_t enqueued_end_;
+  std::uint64_t committed_end_;
+  std::uint64_t durable_end_;
+  std::size_t blocked_ = 0;  // threads in commit()
+  bool leading_ = false;
+  bool scheduled_ = false;
+  bool sync_armed_ = false;
+  bool closed_ = false;
+  std::optional<Error> failure_;
+
+  SegmentWriter writer_;  // the leader's, but for sync()
+};
+
+namespace {
+
+// Owns a commit queue; tasks on the executor may outlive it.
+class QueuedWal : public Wal {
+ public:
+  explicit QueuedWal(std::shared_ptr<CommitQueue> queue) : queue_(std::move(queue)) {}
+  ~QueuedWal() override { (void)queue_->close(); }
+  QueuedWal(const QueuedWal&) = delete;
+  QueuedWal& operator=(const QueuedWal&) = delete;
+
+  void enqueue(const WalFrame& frame) override { queue_->enqueue(frame); }
+  Status commit(std::uint64_t end_offset) override { return queue_->commit(end_offset); }
+  void commit_in_background() override { queue_->commit_in_background(); }
+  Status sync() override { return queue_->sync(); }
+  Status retire(std::uint64_t flushed_to) override { return queue_->retire(flushed_to); }
+  Status close() override { return queue_->close(); }
+  std::uint64_t epoch() const override { return queue_->epoch(); }
+  std::uint64_t size_bytes() const override { return queue_->size_bytes(); }
+
+ private:
+  const std::shared_ptr<CommitQueue> queue_;
+};
+
+}  // namespace
+}  // namespace wal
+
+Result<std::unique_ptr<Wal>> Wal::open(FileSystem& file_system, Executor& executor,
+                                       WalOptions options, std::uint64_t flushed_to,
+                                       const Replay& replay, Listener listener,
+                                       WalRecovery* recovery) {
+  if (Status made = file_system.create_folders(options.folder); !made)
+    return wal::as_wal_error(std::move(made).error());
+  PERSISTING_ASSIGN_OR_RETURN(wal::RecoveredLog recovered,
+                              wal::recover_log(file_system, options, flushed_to, replay));
+  *recovery = recovered.report;
+  const std::uint64_t epoch = std::max(options.minimum_epoch, recovered.highest_epoch) + 1;
+  auto queue = std::make_shared<wal::CommitQueue>(file_system, executor, std::move(options),
+                                                  std::move(recovered), epoch, std::move(listener));
+  return std::unique_ptr<Wal>(std::make_unique<wal::QueuedWal>(std::move(queue)));
+}
+
+}  // namespace persisting

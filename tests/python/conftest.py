@@ -1,0 +1,46 @@
+"""Fixtures of all Python tests, and the check that pylance reads what a test has written."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from helpers import check_tables
+
+try:
+    import pulsing as pul
+except ModuleNotFoundError:
+    pul = None
+
+
+def pytest_collection_modifyitems(items):
+    if pul is not None:
+        return
+    for item in items:
+        if item.get_closest_marker("pulsing"):
+            item.add_marker(pytest.mark.skip(reason="Pulsing is not installed"))
+
+
+@pytest.fixture
+def pulsing_queue():
+    """The queue module of the installed Pulsing release."""
+    name = "pulsing.queue" if pul.__version__ == "0.1.0" else "pulsing.streaming"
+    return importlib.import_module(name)
+
+
+@pytest.fixture
+async def system():
+    """A Pulsing system of one node."""
+    system = await pul.actor_system()
+    yield system
+    await system.shutdown()
+
+
+@pytest.fixture
+def storage(tmp_path):
+    """A folder for one topic. After the test the official Lance reader reads every table in it."""
+    yield tmp_path / "storage"
+    check_tables(tmp_path / "storage")

@@ -1,0 +1,87 @@
+"""What several tests share."""
+
+import asyncio
+import math
+from pathlib import Path
+
+import lance
+
+from persisting.queue import PersistingBackend
+
+SYSTEM_COLUMNS = ("_offset", "_ts")
+
+
+def flat(value):
+    """Make a value comparable: NaN equals itself, a list is a tuple, -0.0 is not 0.0."""
+    if isinstance(value, dict):
+        return {name: flat(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [flat(each) for each in value]
+    if isinstance(value, float):
+        return "nan" if math.isnan(value) else ("float", value, math.copysign(1, value))
+    return (type(value).__name__, value)
+
+
+def filled(records):
+    """The records with every field that any of them has; absent is None."""
+    names = list(dict.fromkeys(name for record in records for name in record))
+    return [{name: record.get(name) for name in names} for record in records]
+
+
+def same_records(left, right):
+    """Whether two lists of records hold the same values; an absent field is None."""
+    return [flat(record) for record in filled_like(left, right)] == [
+        flat(record) for record in filled_like(right, left)
+    ]
+
+
+def filled_like(records, others):
+    names = {name for record in [*records, *others] for name in record}
+    return [{name: record.get(name) for name in sorted(names)} for record in records]
+
+
+def table_rows(bucket_folder):
+    """All rows of a bucket's table, read by the official reader."""
+    return lance.dataset(str(Path(bucket_folder) / "data.lance")).to_table().to_pylist()
+
+
+def without_system_columns(rows):
+    return [{k: v for k, v in row.items() if k not in SYSTEM_COLUMNS} for row in rows]
+
+
+def check_table(bucket_folder, records):
+    """The table's rows are the first of `records`, value for value; returns their number."""
+    rows = table_rows(bucket_folder)
+    assert [row["_offset"] for row in rows] == list(range(len(rows)))
+    times = [row["_ts"] for row in rows]
+    assert times == sorted(times)
+    assert all(time.tzinfo is not None for time in times)
+    assert same_records(without_system_columns(rows), records[: len(rows)])
+    return len(rows)
+
+
+def check_tables(root):
+    """Every table below `root` holds what its bucket returns."""
+    for table in sorted(Path(root).rglob("data.lance")):
+        bucket_id = int(table.parent.name.removeprefix("bucket_"))
+        with PersistingBackend(bucket_id, str(table.parent)).sync() as backend:
+            backend.flush()  # one that the test has left open may be in the middle of it
+            check_table(table.parent, backend.get())
+
+
+class Tick:
+    """Lets tasks that are ready run; returns once nothing but waiting is left to do."""
+
+    def __init__(self, rounds=20):
+        self.rounds = rounds
+
+    def __await__(self):
+        return self._run().__await__()
+
+    async def _run(self):
+        for _ in range(self.rounds):
+            await asyncio.sleep(0)
+
+
+def ids(records):
+    return [record["id"] for record in records]

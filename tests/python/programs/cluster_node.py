@@ -1,0 +1,83 @@
+"""One node of a cluster, driven by lines of JSON on stdin; answers with lines of JSON.
+
+Arguments: own address, storage folder, addresses of seeds.
+"""
+
+import asyncio
+import json
+import os
+import sys
+
+import pulsing as pul
+
+from persisting.queue import read_queue, write_queue
+from persisting.queue._pulsing import queue_module
+
+
+class Node:
+    """What the test can ask of a node."""
+
+    def __init__(self, system, storage, num_buckets):
+        self.system = system
+        self.arguments = {"storage_path": storage, "num_buckets": num_buckets}
+        self.writer = None
+
+    async def members(self):
+        return sum(member.get("status") == "Alive" for member in await self.system.members())
+
+    async def put(self, first, count):
+        """Put numbered records as one list; a failed put is repeated by the test, not here."""
+        if self.writer is None:
+            self.writer = await write_queue(self.system, "t", **self.arguments)
+        await self.writer.put([{"id": i, "half": i / 2} for i in range(first, first + count)])
+        return count
+
+    async def get(self):
+        """Everything, by a new reader."""
+        reader = await read_queue(self.system, "t", **self.arguments)
+        records = []
+        while page := await reader.get(10_000):
+            records += page
+        assert all(record["half"] == record["id"] / 2 for record in records)
+        return [record["id"] for record in records]
+
+    async def wait_for(self, offset):
+        """Wait for a record beyond `offset` in any bucket."""
+        reader = await read_queue(self.system, "t", **self.arguments)
+        reader.set_offset(offset)
+        return len(await reader.get(1, wait=True, timeout=30))
+
+    async def flush(self):
+        await self.writer.flush()
+        return True
+
+    async def buckets(self):
+        """The ids of the buckets that this node serves."""
+        module = queue_module()
+        manager = await module.get_storage_manager(self.system._inner)
+        return [each["bucket_id"] for each in await manager.list_buckets()]
+
+
+async def main(address, storage, num_buckets, seeds):
+    pipe = os.dup(1)
+    os.dup2(2, 1)  # Pulsing logs to stdout
+    system = await pul.actor_system(addr=address, seeds=seeds)
+    module = queue_module()
+    await module.get_storage_manager(system._inner)
+    node = Node(system, storage, num_buckets)
+    lines = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
+    )
+    os.write(pipe, b'{"result": "ready"}\n')
+    while line := await lines.readline():
+        name, *arguments = json.loads(line)
+        try:
+            answer = {"result": await getattr(node, name)(*arguments)}
+        except Exception as error:  # noqa: BLE001 - the test gets it as the answer
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        os.write(pipe, json.dumps(answer).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]))
