@@ -58,11 +58,11 @@ def public_problem(bracket: str, name: str) -> str | None:
 
 def binding_problem(bracket: str, name: str) -> str | None:
     """Rule of python/bindings/."""
-    if is_public(bracket, name) or name == "Python.h" or name.startswith("nanobind/"):
+    if bracket == "<" or is_public(bracket, name):
         return None
-    if bracket == '"' and (ROOT / "python/bindings" / name).is_file():
+    if (ROOT / "python/bindings" / name).is_file():
         return None
-    return "bindings see only persisting/, nanobind, Python and their own folder"
+    return "of our own headers, bindings see only persisting/ and their own folder"
 
 
 def layer_problem(layer: str, bracket: str, name: str) -> str | None:

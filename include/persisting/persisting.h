@@ -11,4 +11,5 @@
 #include "persisting/result.h"
 #include "persisting/storage_backend.h"
 #include "persisting/storage_manager.h"
+#include "persisting/threads.h"
 #include "persisting/value.h"

@@ -7,25 +7,36 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "persisting/threads.h"
+
 namespace persisting {
 
 Executor::Executor(std::string name, std::size_t threads)
     : name_(std::move(name)), thread_limit_(threads) {}
 
-Executor::~Executor() {
+Executor::~Executor() { stop(); }
+
+void Executor::stop() {
   std::multimap<Clock::time_point, Task> dropped;  // destroyed without the lock
+  std::vector<std::thread> threads;
   {
     const std::lock_guard guard(mutex_);
     stopping_ = true;
     dropped.swap(delayed_);
+    threads.swap(threads_);
   }
   changed_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  for (std::thread& thread : threads) thread.join();
 }
 
 void Executor::submit(Task task) {
   {
-    const std::lock_guard guard(mutex_);
+    std::unique_lock lock(mutex_);
+    if (stopping_) {
+      lock.unlock();
+      task();
+      return;
+    }
     due_.push_back(std::move(task));
     ensure_thread_locked();
   }
@@ -115,6 +126,14 @@ Executors& Executors::instance() {
   }
   delete made;
   return *current;
+}
+
+void stop_background_threads() {
+  Executors& executors = Executors::instance();
+  // In this order: a flush commits and reads, the others never flush.
+  executors.flush.stop();
+  executors.read.stop();
+  executors.commit.stop();
 }
 
 std::uint64_t fork_generation() { return forks.load(std::memory_order_relaxed); }

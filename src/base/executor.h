@@ -1,6 +1,7 @@
 // A pool of threads that runs tasks, at once or later.
 // Guarantee: tasks submitted from one thread start in order; a delayed task starts no earlier than asked.
-// Threads:   thread-safe. The destructor drops delayed tasks, runs those already due, and joins.
+// Threads:   thread-safe. stop(), and the destructor, drop delayed tasks, run those already due, and join; what is
+//            submitted later runs in the caller's thread, and what is to run later not at all.
 #pragma once
 
 #include <chrono>
@@ -29,6 +30,7 @@ class Executor {
 
   void submit(Task task);
   void submit_after(Clock::duration delay, Task task);
+  void stop();
 
  private:
   void run();

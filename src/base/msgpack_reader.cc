@@ -1,12 +1,11 @@
-#include "base/msgpack_reader.h"
+#include "persisting/msgpack_reader.h"
 
 #include <algorithm>
 #include <array>
 #include <bit>
 
+#include "persisting/msgpack_writer.h"
 #include "persisting/record.h"
-
-#include "base/msgpack_writer.h"
 
 namespace persisting::msgpack {
 

@@ -1,4 +1,4 @@
-#include "base/msgpack_writer.h"
+#include "persisting/msgpack_writer.h"
 
 #include <bit>
 #include <cassert>

@@ -3,8 +3,9 @@
 #include <cassert>
 #include <utility>
 
-#include "base/msgpack_reader.h"
-#include "base/msgpack_writer.h"
+#include "persisting/msgpack_reader.h"
+#include "persisting/msgpack_writer.h"
+
 #include "base/record_check.h"
 
 namespace persisting {

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "persisting/msgpack_reader.h"
 #include "persisting/record.h"
 
-#include "base/msgpack_reader.h"
 #include "base/utf8.h"
 
 namespace persisting {

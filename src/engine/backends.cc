@@ -113,6 +113,7 @@ Result<EngineOptions> common_options(std::string backend, const BackendConfig& c
   options.backend = std::move(backend);
   options.bucket_id = config.bucket_id;
   options.folder = config.storage_path;
+  PERSISTING_ASSIGN_OR_RETURN(options.topic.topic, reader->text("topic", ""));
   PERSISTING_ASSIGN_OR_RETURN(options.topic.num_buckets, reader->integer("num_buckets", 0, 0));
   PERSISTING_ASSIGN_OR_RETURN(options.topic.bucket_column, reader->text("bucket_column", ""));
   return options;

@@ -50,11 +50,13 @@ Status BucketEngine::recover() {
       open_identity(file_system, options_.folder, options_.bucket_id, options_.topic));
   PERSISTING_ASSIGN_OR_RETURN(
       table_, BucketTable::open(file_system, options_.folder, environment_.open_table));
-  schema_ = table_->schema();
+  schema_ = table_->checkpoint_schema();
   flushed_to_ = table_->flushed_to();
   snapshot_ = table_->snapshot();
   tail_ = Tail(flushed_to_);
   PERSISTING_RETURN_IF_ERROR(open_log(identity.id));
+  const bool log_reaches_back = replayed_from_ && *replayed_from_ <= table_->checkpointed_to();
+  PERSISTING_ASSIGN_OR_RETURN(schema_, table_->complete_schema(schema_, log_reaches_back));
   visible_end_ = tail_.next_offset();
   PERSISTING_RETURN_IF_ERROR(
       table_->begin_epoch(wal_ != nullptr ? wal_->epoch() : table_->epoch() + 1));
@@ -98,6 +100,7 @@ Status BucketEngine::open_log(std::uint64_t identity) {
 
 // Takes one frame of the log back into schema and tail. Frames below flushed_to_ only tell what the schema was.
 Status BucketEngine::replay(const ReplayedFrame& frame) {
+  if (!replayed_from_) replayed_from_ = frame.first_offset;
   RecordBatch all;
   RecordBatch unflushed;
   std::size_t position = 0;
@@ -166,6 +169,20 @@ std::optional<Error> BucketEngine::refusal_locked() const {
   return std::nullopt;
 }
 
+Result<SchemaPtr> BucketEngine::admit_locked(const RecordBatch& batch,
+                                             std::uint64_t first_offset) const {
+  PERSISTING_ASSIGN_OR_RETURN(SchemaPtr admitted, admit(schema_, batch, first_offset));
+  if (admitted == schema_ || table_ == nullptr) return admitted;
+  for (const std::string& column : table_->foreign_columns()) {
+    if (!admitted->find(column)) continue;
+    return make_error(ErrorCode::kSchema,
+                      "field '" + column +
+                          "' has the name of a column that another program added to the "
+                          "table, of a type that no record holds; rename the field");
+  }
+  return admitted;
+}
+
 std::optional<std::uint64_t> BucketEngine::submit_locked(RecordBatch batch, PutCallback done,
                                                          Callbacks* after) {
   const auto answer = [after, &done](Result<std::uint64_t> result) {
@@ -183,7 +200,7 @@ std::optional<std::uint64_t> BucketEngine::submit_locked(RecordBatch batch, PutC
                                  std::to_string(max_batch_bytes) + "); put it in parts"));
   }
   const std::uint64_t first = tail_.next_offset();
-  Result<SchemaPtr> admitted = admit(schema_, batch, first);
+  Result<SchemaPtr> admitted = admit_locked(batch, first);
   if (!admitted) return answer(std::move(admitted).error());
   schema_ = std::move(admitted).value();
 

@@ -95,6 +95,7 @@ class BucketEngine : public std::enable_shared_from_this<BucketEngine> {
 
   std::optional<std::uint64_t> submit(RecordBatch batch, PutCallback done);
   std::optional<std::uint64_t> submit_locked(RecordBatch batch, PutCallback done, Callbacks* after);
+  Result<SchemaPtr> admit_locked(const RecordBatch& batch, std::uint64_t first_offset) const;
   bool must_stall_locked(const RecordBatch& batch) const;
   void on_committed(std::uint64_t end_offset, const Status& status);
   void fail_puts_locked(const Error& error, Callbacks* after);
@@ -120,6 +121,7 @@ class BucketEngine : public std::enable_shared_from_this<BucketEngine> {
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<Wal> wal_;
   WalRecovery recovery_;
+  std::optional<std::uint64_t> replayed_from_;  // the first offset in the log
   // Touched by open(), then only by the running flush.
   std::unique_ptr<BucketTable> table_;
 

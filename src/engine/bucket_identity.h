@@ -10,10 +10,12 @@
 
 namespace persisting {
 
-// The topic's settings as far as they are known; 0 and "" where they are not (Pulsing tells a backend neither).
+// The topic as far as it is known; 0 and "" where it is not (Pulsing tells a backend none of it).
 struct TopicSettings {
+  std::string topic;
   std::uint64_t num_buckets = 0;
   std::string bucket_column;
+  bool operator==(const TopicSettings&) const = default;
 };
 
 struct BucketIdentity {
@@ -22,8 +24,9 @@ struct BucketIdentity {
   TopicSettings topic;
 };
 
-// Reads the identity in `folder`, or makes one. kInvalidArgument where the folder belongs to another bucket or was
-// written with other settings; the message has both.
+// Reads the identity in `folder`, or makes one. kInvalidArgument where the folder belongs to another bucket, or was
+// written with other settings; the message has both. A new bucket is compared with its siblings (../bucket_*), so that
+// a topic does not get buckets of two kinds.
 Result<BucketIdentity> open_identity(FileSystem& file_system, const std::string& folder,
                                      std::uint32_t bucket_id, const TopicSettings& asked);
 

@@ -75,34 +75,68 @@ Status for_each_array(ArrowArrayStream* stream,
 // Reads a table's rows and encodes them anew under another schema; the source of a rewrite's stream.
 class RewriteCursor {
  public:
-  RewriteCursor(std::shared_ptr<const TableSnapshot> snapshot, SchemaPtr schema,
-                ArrowBatchBuilder builder)
-      : snapshot_(std::move(snapshot)), schema_(std::move(schema)), builder_(std::move(builder)) {}
+  static Result<std::shared_ptr<RewriteCursor>> make(std::shared_ptr<const TableSnapshot> snapshot,
+                                                     SchemaPtr schema) {
+    PERSISTING_ASSIGN_OR_RETURN(ArrowBatchBuilder builder, ArrowBatchBuilder::make(schema));
+    std::shared_ptr<RewriteCursor> cursor(
+        new RewriteCursor(std::move(snapshot), std::move(schema), std::move(builder)));
+    PERSISTING_RETURN_IF_ERROR(
+        cursor->snapshot_->scan(0, cursor->snapshot_->rows(), cursor->stream_.get()));
+    ArrowArrayStream* stream = cursor->stream_.get();
+    if (const int code = stream->get_schema(stream, cursor->arrow_schema_.get()); code != 0) {
+      return stream_error(stream, code);
+    }
+    return cursor;
+  }
 
   Result<bool> next(ArrowArray* out) {
-    if (row_ == snapshot_->rows()) return false;
-    const std::uint64_t count = std::min<std::uint64_t>(batch_rows, snapshot_->rows() - row_);
-    RecordBatch records;
-    std::vector<std::int64_t> timestamps;
-    nanoarrow::UniqueArrayStream stream;
-    PERSISTING_RETURN_IF_ERROR(snapshot_->scan(row_, count, stream.get()));
-    PERSISTING_RETURN_IF_ERROR(
-        for_each_array(stream.get(), [&](const ArrowSchema& arrow, const ArrowArray& rows) {
-          return decode_rows(arrow, rows, *schema_, row_ + records.size(), &records, &timestamps);
-        }));
-    for (std::size_t i = 0; i < records.size(); ++i) {
-      PERSISTING_RETURN_IF_ERROR(builder_.append(row_ + i, timestamps[i], records[i]));
+    std::size_t bytes = 0;
+    while (builder_.rows() < batch_rows && bytes < batch_bytes) {
+      if (taken_ == page_.size()) {
+        PERSISTING_ASSIGN_OR_RETURN(const bool more, load_page());
+        if (!more) break;
+      }
+      PERSISTING_RETURN_IF_ERROR(
+          builder_.append(row_ - page_.size() + taken_, timestamps_[taken_], page_[taken_]));
+      bytes += page_[taken_].size();
+      ++taken_;
     }
-    row_ += records.size();
+    if (builder_.rows() == 0) return false;
     PERSISTING_RETURN_IF_ERROR(builder_.finish(out));
     return true;
   }
 
  private:
+  RewriteCursor(std::shared_ptr<const TableSnapshot> snapshot, SchemaPtr schema,
+                ArrowBatchBuilder builder)
+      : snapshot_(std::move(snapshot)), schema_(std::move(schema)), builder_(std::move(builder)) {}
+
+  Result<bool> load_page() {
+    page_ = RecordBatch();
+    timestamps_.clear();
+    taken_ = 0;
+    while (page_.empty()) {
+      nanoarrow::UniqueArray array;
+      if (const int code = stream_->get_next(stream_.get(), array.get()); code != 0) {
+        return stream_error(stream_.get(), code);
+      }
+      if (array->release == nullptr) return false;
+      PERSISTING_RETURN_IF_ERROR(
+          decode_rows(*arrow_schema_.get(), *array.get(), *schema_, row_, &page_, &timestamps_));
+    }
+    row_ += page_.size();
+    return true;
+  }
+
   const std::shared_ptr<const TableSnapshot> snapshot_;
   const SchemaPtr schema_;
   ArrowBatchBuilder builder_;
-  std::uint64_t row_ = 0;
+  nanoarrow::UniqueArrayStream stream_;
+  nanoarrow::UniqueSchema arrow_schema_;
+  RecordBatch page_;  // one array of the stream, decoded
+  std::vector<std::int64_t> timestamps_;
+  std::size_t taken_ = 0;  // of the page
+  std::uint64_t row_ = 0;  // behind the page
 };
 
 template <typename Cursor>
@@ -146,9 +180,8 @@ Status BucketTable::recover(const TableOpener& opener) {
 
   nanoarrow::UniqueSchema arrow;
   PERSISTING_RETURN_IF_ERROR(snapshot->schema(arrow.get()));
-  std::vector<std::string> ignored;
-  PERSISTING_ASSIGN_OR_RETURN(table_schema_, from_arrow_schema(*arrow.get(), &ignored));
-  for (const std::string& column : ignored) {
+  PERSISTING_ASSIGN_OR_RETURN(table_schema_, from_arrow_schema(*arrow.get(), &foreign_columns_));
+  for (const std::string& column : foreign_columns_) {
     log(LogLevel::kWarning,
         path + ": column '" + column + "' has a type that no record holds; readers do not see it");
   }
@@ -158,17 +191,23 @@ Status BucketTable::recover(const TableOpener& opener) {
                      std::to_string(snapshot->rows()) + " rows, but the checkpoint says that " +
                      std::to_string(checkpoint_.flushed_to) + " were flushed"};
   }
-  if (table_->version() != checkpoint_.table) {
-    // A newer version was accepted: what it holds beyond the checkpoint's schema comes from the table itself.
-    std::vector<SchemaField> fields = table_schema_.fields();
-    assume_inexact(fields);
-    Result<Schema> merged = merge(checkpoint_.schema, Schema(std::move(fields)));
-    if (!merged) return with_context(std::move(merged).error(), path);
-    checkpoint_.schema = std::move(merged).value();
-    checkpoint_.table = table_->version();
-  }
+  checkpointed_to_ = checkpoint_.flushed_to;
+  checkpoint_.table = table_->version();
   checkpoint_.flushed_to = snapshot->rows();
   return ok_status();
+}
+
+Result<SchemaPtr> BucketTable::complete_schema(const SchemaPtr& replayed, bool log_reaches_back) {
+  Schema table = table_schema_;
+  if (checkpoint_.flushed_to > checkpointed_to_ && !log_reaches_back) {
+    std::vector<SchemaField> fields = table.fields();
+    assume_inexact(fields);
+    table = Schema(std::move(fields));
+  }
+  Result<Schema> merged = merge(*replayed, table);
+  if (!merged) return with_context(std::move(merged).error(), folder_);
+  checkpoint_.schema = *merged;
+  return std::make_shared<const Schema>(std::move(merged).value());
 }
 
 Status BucketTable::begin_epoch(std::uint64_t epoch) {
@@ -194,7 +233,7 @@ Status BucketTable::append(const std::vector<TailSlice>& slices, const SchemaPtr
   PERSISTING_RETURN_IF_ERROR(table_->append(stream.get(), summary));
 
   // From here on the table holds the rows: even if the checkpoint cannot be written they must not be appended again.
-  table_schema_ = *schema;
+  table_schema_ = columns_of(*schema);
   checkpoint_.flushed_to = summary.first_offset + summary.rows;
   checkpoint_.table = table_->version();
   checkpoint_.schema = *schema;
@@ -218,13 +257,11 @@ Status BucketTable::evolve(const SchemaPtr& schema) {
 }
 
 Status BucketTable::rewrite(const SchemaPtr& schema) {
-  PERSISTING_ASSIGN_OR_RETURN(ArrowBatchBuilder builder, ArrowBatchBuilder::make(schema));
+  PERSISTING_ASSIGN_OR_RETURN(auto cursor, RewriteCursor::make(table_->snapshot(), schema));
   nanoarrow::UniqueArrayStream stream;
-  PERSISTING_RETURN_IF_ERROR(make_cursor_stream(
-      *schema, std::make_shared<RewriteCursor>(table_->snapshot(), schema, std::move(builder)),
-      stream.get()));
+  PERSISTING_RETURN_IF_ERROR(make_cursor_stream(*schema, std::move(cursor), stream.get()));
   PERSISTING_RETURN_IF_ERROR(table_->rewrite(stream.get()));
-  table_schema_ = *schema;
+  table_schema_ = columns_of(*schema);
   return ok_status();
 }
 

@@ -31,8 +31,15 @@ class BucketTable {
 
   std::uint64_t flushed_to() const { return checkpoint_.flushed_to; }
   std::uint64_t epoch() const { return checkpoint_.epoch; }
-  // Of the records in the table.
-  SchemaPtr schema() const { return std::make_shared<const Schema>(checkpoint_.schema); }
+  // Of the records that the last checkpoint covers: where the replay of the log begins.
+  SchemaPtr checkpoint_schema() const { return std::make_shared<const Schema>(checkpoint_.schema); }
+  // Up to which offset these go; below flushed_to() where a version newer than the checkpoint's was accepted.
+  std::uint64_t checkpointed_to() const { return checkpointed_to_; }
+  // The schema after opening: of the replayed log, and of what only the table knows. `log_reaches_back`: the replay
+  // began at or below checkpointed_to(), so that it has seen every record since the checkpoint.
+  Result<SchemaPtr> complete_schema(const SchemaPtr& replayed, bool log_reaches_back);
+  // Columns that other programs added, of types that no record holds. No field may take their names.
+  const std::vector<std::string>& foreign_columns() const { return foreign_columns_; }
   std::shared_ptr<const TableSnapshot> snapshot() const { return table_->snapshot(); }
 
   // Makes the opening with this epoch durable.
@@ -55,7 +62,9 @@ class BucketTable {
   const std::string folder_;
   std::unique_ptr<Table> table_;
   Schema table_schema_;  // of the table's newest version
+  std::vector<std::string> foreign_columns_;
   Checkpoint checkpoint_;
+  std::uint64_t checkpointed_to_ = 0;
 };
 
 // Records [first, first + count) of the snapshot as a reader with `schema` sees them.

@@ -54,6 +54,9 @@ std::optional<std::string> difference(const EngineOptions& open, const EngineOpt
     if (auto found = differs("num_buckets", open.topic.num_buckets, asked.topic.num_buckets))
       return found;
   }
+  if (!asked.topic.topic.empty() && !open.topic.topic.empty()) {
+    if (auto found = differs("topic", open.topic.topic, asked.topic.topic)) return found;
+  }
   if (!asked.topic.bucket_column.empty() && !open.topic.bucket_column.empty()) {
     if (auto found = differs("bucket_column", open.topic.bucket_column, asked.topic.bucket_column))
       return found;

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
+#include "persisting/msgpack_reader.h"
+#include "persisting/msgpack_writer.h"
+
 #include "base/checksum.h"
 #include "base/endian.h"
-#include "base/msgpack_reader.h"
-#include "base/msgpack_writer.h"
 
 namespace persisting {
 namespace {

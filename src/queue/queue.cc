@@ -24,6 +24,7 @@ Result<std::shared_ptr<Queue>> Queue::open(QueueOptions options,
   if (!factory) {
     PERSISTING_ASSIGN_OR_RETURN(factory, find_backend(options.backend));
     // What every bucket keeps and compares; a backend of somebody else's gets only its own options.
+    options.backend_options.emplace("topic", options.topic);
     options.backend_options.emplace("num_buckets", static_cast<std::int64_t>(options.num_buckets));
     options.backend_options.emplace("bucket_column", options.bucket_column);
   }

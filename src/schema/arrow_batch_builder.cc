@@ -1,7 +1,8 @@
 #include <cassert>
 #include <cstddef>
 
-#include "base/msgpack_reader.h"
+#include "persisting/msgpack_reader.h"
+
 #include "schema/arrow_convert.h"
 #include "schema/arrow_type.h"
 #include "schema/member_finder.h"

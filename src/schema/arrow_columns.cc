@@ -3,7 +3,8 @@
 #include <cstring>
 #include <optional>
 
-#include "base/msgpack_writer.h"
+#include "persisting/msgpack_writer.h"
+
 #include "base/utf8.h"
 #include "schema/arrow_type.h"
 #include "schema/exact_double.h"

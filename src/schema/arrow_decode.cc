@@ -1,6 +1,7 @@
 #include <string>
 
-#include "base/msgpack_writer.h"
+#include "persisting/msgpack_writer.h"
+
 #include "schema/arrow_columns.h"
 #include "schema/arrow_convert.h"
 #include "schema/arrow_type.h"

@@ -4,8 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "base/msgpack_reader.h"
-#include "base/msgpack_writer.h"
+#include "persisting/msgpack_reader.h"
+#include "persisting/msgpack_writer.h"
+
 #include "schema/member_finder.h"
 
 namespace persisting {

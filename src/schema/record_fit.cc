@@ -1,6 +1,7 @@
 #include "schema/record_fit.h"
 
-#include "base/msgpack_reader.h"
+#include "persisting/msgpack_reader.h"
+
 #include "base/record_check.h"
 #include "base/utf8.h"
 #include "schema/exact_double.h"

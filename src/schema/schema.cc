@@ -4,10 +4,9 @@
 #include <unordered_set>
 #include <utility>
 
+#include "persisting/msgpack_reader.h"
+#include "persisting/msgpack_writer.h"
 #include "persisting/record.h"
-
-#include "base/msgpack_reader.h"
-#include "base/msgpack_writer.h"
 
 namespace persisting {
 namespace {

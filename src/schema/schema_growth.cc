@@ -4,7 +4,8 @@
 #include <cassert>
 #include <string>
 
-#include "base/msgpack_reader.h"
+#include "persisting/msgpack_reader.h"
+
 #include "schema/exact_double.h"
 
 namespace persisting {

@@ -10,9 +10,9 @@
 
 #include <gtest/gtest.h>
 
+#include "persisting/msgpack_writer.h"
 #include "persisting/record.h"
 
-#include "base/msgpack_writer.h"
 #include "schema/admission.h"
 #include "schema/arrow_convert.h"
 #include "schema/normalizer.h"

@@ -149,6 +149,21 @@ TEST_F(EngineTest, AFlushThatFailsBehindItsCommitAddsNothingTwice) {
   EXPECT_EQ(read(*engine), numbered(0, 5));
 }
 
+TEST_F(EngineTest, ReplayBeginsWithTheSchemaOfTheCheckpoint) {
+  auto engine = open();
+  put(*engine, {{{"a", 1}}});
+  tables_.fail_after(1);
+  ASSERT_FALSE(
+      engine->flush()
+          .ok());  // the table has the row as an integer, the checkpoint knows nothing of it
+  put(*engine, {{{"a", 0.5}}});
+  stop(engine);
+  engine = open();
+  EXPECT_EQ(read(*engine), (std::vector<Struct>{{{"a", 1.0}}, {{"a", 0.5}}}));
+  ASSERT_TRUE(engine->flush().ok());
+  EXPECT_EQ(read(*engine), (std::vector<Struct>{{{"a", 1.0}}, {{"a", 0.5}}}));
+}
+
 TEST_F(EngineTest, PutsBeyondTheBufferWaitForTheFlush) {
   std::promise<void> may_flush;
   auto gate = may_flush.get_future().share();
@@ -220,7 +235,7 @@ TEST_F(EngineTest, ALogLeftBehindCountsWhenTheLogIsSwitchedOff) {
 
 TEST_F(EngineTest, AnotherBucketOrOtherSettingsAreRefused) {
   EngineOptions known = options();
-  known.topic = {4, "id"};
+  known.topic = {"topic", 4, "id"};
   auto engine = open(known);
   stop(engine);
   EngineOptions other = known;
@@ -235,7 +250,15 @@ TEST_F(EngineTest, AnotherBucketOrOtherSettingsAreRefused) {
   other = known;
   other.topic.bucket_column = "key";
   EXPECT_THAT(try_open(other).error().message, HasSubstr("'id'"));
+  other = known;
+  other.topic.topic = "another";
+  EXPECT_THAT(try_open(other).error().message, HasSubstr("'topic'"));
   EXPECT_TRUE(try_open(options()).ok());  // a caller that does not know the settings is not refused
+  EngineOptions sibling = known;          // a bucket that is new, of a topic that is not
+  sibling.folder = folder_.path() + "/bucket_6";
+  sibling.bucket_id = 6;
+  sibling.topic.num_buckets = 8;
+  EXPECT_THAT(try_open(sibling).error().message, HasSubstr("num_buckets 4"));
 }
 
 TEST_F(EngineTest, ASecondOpenerIsToldWhoHoldsTheBucket) {

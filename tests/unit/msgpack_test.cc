@@ -8,10 +8,10 @@
 
 #include <gtest/gtest.h>
 
+#include "persisting/msgpack_reader.h"
+#include "persisting/msgpack_writer.h"
 #include "persisting/record.h"
 
-#include "base/msgpack_reader.h"
-#include "base/msgpack_writer.h"
 #include "base/record_check.h"
 #include "base/utf8.h"
 #include "schema/admission.h"

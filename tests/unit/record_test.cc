@@ -7,7 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/msgpack_writer.h"
+#include "persisting/msgpack_writer.h"
+
 #include "support/records.h"
 
 namespace persisting {

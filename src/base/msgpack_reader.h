@@ -1,2 +1,0 @@
-#pragma once
-#include "persisting/msgpack_reader.h"
