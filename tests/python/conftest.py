@@ -1,6 +1,8 @@
 """Fixtures of all Python tests, and the check that pylance reads what a test has written."""
 
+import atexit
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -22,6 +24,24 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("pulsing"):
             item.add_marker(pytest.mark.skip(reason="Pulsing is not installed"))
+
+
+_exit_status = pytest.StashKey[int]()
+
+
+def pytest_sessionfinish(session, exitstatus):
+    session.config.stash[_exit_status] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config):
+    """End without finalizing the interpreter: Pulsing's threads crash it then, with or without us."""
+    if pul is not None and _exit_status in config.stash:
+        atexit._run_exitfuncs()
+        config.get_terminal_writer().flush()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[_exit_status])
 
 
 @pytest.fixture

@@ -1,0 +1,105 @@
+"""The Lance engine on top of pylance: what ``persisting/lance_engine.h`` asks of one, a function each.
+
+The core calls these from its own threads, with the GIL held; pylance lets go of it for the work itself. Nothing
+is decided here: which version to build on, what is synced and when, is the core's.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+# Lance warns on stderr that a new dataset "will be created", which is what we ask for.
+os.environ.setdefault("LANCE_LOG", "error")
+
+import lance  # noqa: E402
+import pyarrow as pa  # noqa: E402
+from lance.fragment import write_fragments as lance_write_fragments  # noqa: E402
+
+_APPEND = 0
+
+
+class _Stream:
+    """Presents a capsule of the Arrow PyCapsule interface as an object with ``__arrow_c_stream__``."""
+
+    def __init__(self, capsule: object) -> None:
+        self._capsule = capsule
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._capsule
+
+
+class _Schema:
+    """The same for a schema."""
+
+    def __init__(self, capsule: object) -> None:
+        self._capsule = capsule
+
+    def __arrow_c_schema__(self) -> object:
+        return self._capsule
+
+
+def open_dataset(path: str, version: int) -> lance.LanceDataset:
+    """Open exactly ``version``."""
+    return lance.dataset(path, version=version)
+
+
+def describe(dataset: lance.LanceDataset) -> tuple[int, int, object]:
+    """Version, number of rows, and the schema as a capsule."""
+    return dataset.version, dataset.count_rows(), dataset.schema.__arrow_c_schema__()
+
+
+def data_files(dataset: lance.LanceDataset) -> str:
+    """Name and size of each data file, a line each."""
+    return _file_list(
+        file for fragment in dataset.get_fragments() for file in fragment.metadata.files
+    )
+
+
+def scan(dataset: lance.LanceDataset, offset: int, limit: int, columns: list[str] | None) -> object:
+    """Rows in order, as a stream's capsule."""
+    scanner = dataset.scanner(columns=columns, offset=offset, limit=limit, scan_in_order=True)
+    return scanner.to_reader().__arrow_c_stream__()
+
+
+def write_fragments(
+    path: str, base: lance.LanceDataset | None, mode: int, stream: object
+) -> tuple[Any, str]:
+    """Write data files without committing them. Returns (schema, fragments) and the list of files."""
+    reader = pa.RecordBatchReader.from_stream(_Stream(stream))
+    if base is None:
+        lance_mode = "create"
+    else:
+        lance_mode = "append" if mode == _APPEND else "overwrite"
+    fragments = lance_write_fragments(
+        reader, path if base is None else base, schema=reader.schema, mode=lance_mode
+    )
+    files = _file_list(file for fragment in fragments for file in fragment.files)
+    return (reader.schema, fragments), files
+
+
+def commit(
+    path: str, read_version: int, mode: int, written: Any, properties: dict[str, str]
+) -> lance.LanceDataset:
+    """Commit what write_fragments returned on top of ``read_version``."""
+    schema, fragments = written
+    operation: lance.LanceOperation.BaseOperation
+    if mode == _APPEND:
+        operation = lance.LanceOperation.Append(fragments)
+    else:
+        operation = lance.LanceOperation.Overwrite(schema, fragments)
+    transaction = lance.Transaction(
+        read_version=read_version, operation=operation, transaction_properties=properties
+    )
+    return lance.LanceDataset.commit(path, transaction)
+
+
+def add_columns(dataset: lance.LanceDataset, columns: object) -> lance.LanceDataset:
+    """Add columns of nulls: only metadata is written."""
+    evolved = lance.dataset(dataset.uri, version=dataset.version)
+    evolved.add_columns(pa.schema(_Schema(columns)))
+    return evolved
+
+
+def _file_list(files: Any) -> str:
+    return "".join(f"{file.path}\t{file.file_size_bytes or 0}\n" for file in files)

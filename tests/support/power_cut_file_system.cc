@@ -1,0 +1,259 @@
+#include "support/power_cut_file_system.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace persisting::testing {
+namespace {
+
+constexpr std::size_t sector_bytes = 512;
+
+Error off(const std::string& what) {
+  return make_error(ErrorCode::kIo, what + ": the power is off");
+}
+
+class NoLock : public FileLock {};
+
+}  // namespace
+
+class PowerCutFileSystem::File : public WritableFile {
+ public:
+  File(PowerCutFileSystem& owner, std::shared_ptr<Content> content, std::uint64_t life)
+      : owner_(owner), content_(std::move(content)), life_(life) {}
+
+  Status append(const std::vector<std::string_view>& pieces) override {
+    return change("append", [&] {
+      for (const std::string_view piece : pieces) content_->now += piece;
+    });
+  }
+  Status sync() override {
+    return change("sync", [this] { content_->durable = content_->now; });
+  }
+  Status truncate(std::uint64_t size) override {
+    return change("truncate", [&] { content_->now.resize(size); });
+  }
+
+ private:
+  template <typename Body>
+  Status change(const std::string& what, Body body) {
+    const std::lock_guard lock(owner_.mutex_);
+    bool last = false;
+    if (life_ != owner_.life_ || !owner_.begin_locked(&last)) return off(what);
+    // A sync that fails has made nothing durable for certain; the cut decides.
+    if (!last || what != "sync") body();
+    return owner_.end(last, what);
+  }
+
+  PowerCutFileSystem& owner_;
+  const std::shared_ptr<Content> content_;
+  const std::uint64_t life_;
+};
+
+void PowerCutFileSystem::stop_at(std::uint64_t calls_from_now) {
+  const std::lock_guard lock(mutex_);
+  stop_at_ = calls_ + calls_from_now;
+}
+
+bool PowerCutFileSystem::stopped() const {
+  const std::lock_guard lock(mutex_);
+  return stopped_;
+}
+
+std::uint64_t PowerCutFileSystem::calls() const {
+  const std::lock_guard lock(mutex_);
+  return calls_;
+}
+
+void PowerCutFileSystem::restart() {
+  const std::lock_guard lock(mutex_);
+  stopped_ = false;
+  stop_at_ = UINT64_MAX;
+  ++life_;
+}
+
+void PowerCutFileSystem::cut(std::uint64_t seed) {
+  restart();
+  const std::lock_guard lock(mutex_);
+  std::mt19937_64 random(seed);
+  std::set<std::string> paths;
+  for (const auto& [path, content] : now_) paths.insert(path);
+  for (const auto& [path, content] : durable_) paths.insert(path);
+  Entries after;
+  std::map<std::shared_ptr<Content>, std::shared_ptr<Content>> survivors;
+  for (const std::string& path : paths) {
+    const auto pick = [&path](const Entries& entries) {
+      const auto entry = entries.find(path);
+      return entry == entries.end() ? nullptr : entry->second;
+    };
+    const std::shared_ptr<Content> chosen = pick(random() % 2 == 0 ? now_ : durable_);
+    if (chosen == nullptr) continue;
+    std::shared_ptr<Content>& survivor = survivors[chosen];
+    if (survivor == nullptr) {
+      survivor = std::make_shared<Content>();
+      survivor->now = survivor->durable = after_cut(*chosen, random);
+    }
+    after[path] = survivor;
+  }
+  now_ = durable_ = std::move(after);
+}
+
+std::string PowerCutFileSystem::after_cut(const Content& content, std::mt19937_64& random) {
+  const std::string& before = content.durable;
+  const std::string& after = content.now;
+  if (before == after) return after;
+  const std::size_t longer = std::max(before.size(), after.size());
+  switch (random() % 5) {
+    case 0:
+      return before;
+    case 1:
+      return after;
+    case 2: {  // a prefix of what changed; what was durable and not cut off stays
+      if (after.size() <= before.size()) return after;
+      return after.substr(0, before.size() + random() % (after.size() - before.size() + 1));
+    }
+    case 3: {  // the size is there, the bytes are not
+      std::string zeros = before;
+      zeros.resize(after.size());
+      return zeros;
+    }
+    default:
+      break;
+  }
+  std::string mixed = before;
+  mixed.resize(longer);
+  for (std::size_t sector = 0; sector < longer; sector += sector_bytes) {
+    if (random() % 2 == 0 || sector >= after.size()) continue;
+    const std::size_t bytes = std::min(sector_bytes, after.size() - sector);
+    mixed.replace(sector, bytes, after, sector, bytes);
+  }
+  if (after.size() < before.size()) return mixed;
+  const std::size_t size = before.size() + random() % (longer - before.size() + 1);
+  return random() % 2 == 0 ? mixed : mixed.substr(0, size);
+}
+
+void PowerCutFileSystem::set_file(const std::string& path, std::string contents) {
+  const std::lock_guard lock(mutex_);
+  auto content = std::make_shared<Content>();
+  content->now = content->durable = std::move(contents);
+  now_[path] = durable_[path] = std::move(content);
+}
+
+std::map<std::string, std::string> PowerCutFileSystem::files() const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, std::string> files;
+  for (const auto& [path, content] : now_) files[path] = content->now;
+  return files;
+}
+
+bool PowerCutFileSystem::begin_locked(bool* last) {
+  if (stopped_) return false;
+  stopped_ = *last = calls_ == stop_at_;
+  ++calls_;
+  return true;
+}
+
+Status PowerCutFileSystem::end(bool last, const std::string& what) const {
+  if (last) return off(what);
+  return ok_status();
+}
+
+Result<std::shared_ptr<PowerCutFileSystem::Content>> PowerCutFileSystem::find_locked(
+    const std::string& path) const {
+  if (stopped_) return off(path);
+  const auto entry = now_.find(path);
+  if (entry == now_.end()) return make_error(ErrorCode::kIo, path + ": no such file");
+  return entry->second;
+}
+
+Status PowerCutFileSystem::create_folders(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  bool last = false;
+  if (!begin_locked(&last)) return off(path);
+  folders_.insert(path);
+  return end(last, path);
+}
+
+Result<std::vector<std::string>> PowerCutFileSystem::list_folder(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  if (stopped_) return off(path);
+  std::vector<std::string> names;
+  for (const auto& [file, content] : now_) {
+    if (parent_folder(file) == path) names.push_back(file.substr(path.size() + 1));
+  }
+  return names;
+}
+
+Status PowerCutFileSystem::sync_folder(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  bool last = false;
+  if (!begin_locked(&last)) return off(path);
+  if (last) return off(path);
+  std::erase_if(durable_, [&](const auto& entry) { return parent_folder(entry.first) == path; });
+  for (const auto& entry : now_) {
+    if (parent_folder(entry.first) == path) durable_.insert(entry);
+  }
+  return ok_status();
+}
+
+Status PowerCutFileSystem::sync_file(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  bool last = false;
+  if (!begin_locked(&last) || last) return off(path);
+  PERSISTING_ASSIGN_OR_RETURN(const std::shared_ptr<Content> content, find_locked(path));
+  content->durable = content->now;
+  return ok_status();
+}
+
+Result<bool> PowerCutFileSystem::exists(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  if (stopped_) return off(path);
+  return now_.contains(path) || folders_.contains(path);
+}
+
+Result<std::uint64_t> PowerCutFileSystem::file_size(const std::string& path) {
+  PERSISTING_ASSIGN_OR_RETURN(const std::string contents, read_file(path));
+  return contents.size();
+}
+
+Result<std::string> PowerCutFileSystem::read_file(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  PERSISTING_ASSIGN_OR_RETURN(const std::shared_ptr<Content> content, find_locked(path));
+  return content->now;
+}
+
+Result<std::unique_ptr<WritableFile>> PowerCutFileSystem::open_append(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  bool last = false;
+  if (!begin_locked(&last)) return off(path);
+  std::shared_ptr<Content>& content = now_[path];
+  if (content == nullptr) content = std::make_shared<Content>();
+  PERSISTING_RETURN_IF_ERROR(end(last, path));
+  return std::unique_ptr<WritableFile>(std::make_unique<File>(*this, content, life_));
+}
+
+Status PowerCutFileSystem::remove_file(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  bool last = false;
+  if (!begin_locked(&last)) return off(path);
+  if (now_.erase(path) == 0) return make_error(ErrorCode::kIo, path + ": no such file");
+  return end(last, path);
+}
+
+Status PowerCutFileSystem::rename(const std::string& from, const std::string& to) {
+  const std::lock_guard lock(mutex_);
+  bool last = false;
+  if (!begin_locked(&last)) return off(from);
+  const auto entry = now_.find(from);
+  if (entry == now_.end()) return make_error(ErrorCode::kIo, from + ": no such file");
+  now_[to] = entry->second;
+  now_.erase(from);
+  return end(last, from);
+}
+
+Result<std::unique_ptr<FileLock>> PowerCutFileSystem::lock_file(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  if (stopped_) return off(path);
+  return std::unique_ptr<FileLock>(std::make_unique<NoLock>());
+}
+
+}  // namespace persisting::testing

@@ -1,0 +1,560 @@
+// The write-ahead log: its bytes, its groups, its order of calls, its failures.
+#include <array>
+#include <atomic>
+#include <deque>
+#include <future>
+#include <latch>
+#include <mutex>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/faulty_file_system.h"
+#include "support/power_cut_file_system.h"
+#include "wal/frame.h"
+#include "wal/wal.h"
+#include "wal/wal_format.h"
+
+namespace persisting {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::FaultyFileSystem;
+using testing::PowerCutFileSystem;
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t bucket_identity = 0x1122334455667788;
+
+std::string hex(std::string_view bytes) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (i > 0) text += i % 8 == 0 ? '\n' : ' ';
+    text += digits[static_cast<unsigned char>(bytes[i]) >> 4];
+    text += digits[static_cast<unsigned char>(bytes[i]) & 15];
+  }
+  return text;
+}
+
+class WalTest : public ::testing::Test {
+ protected:
+  using Told = std::vector<std::pair<std::uint64_t, bool>>;
+
+  static WalOptions options() {
+    WalOptions options;
+    options.folder = "/bucket/wal";
+    options.bucket_identity = bucket_identity;
+    return options;
+  }
+
+  Result<std::unique_ptr<Wal>> try_open(const WalOptions& options, std::uint64_t flushed_to = 0) {
+    replayed_.clear();
+    return Wal::open(
+        files_, executor_, options, flushed_to,
+        [this](const ReplayedFrame& frame) {
+          std::size_t position = 0;
+          for (const std::uint32_t length : frame.record_bytes) {
+            replayed_.emplace_back(frame.records.substr(position, length));
+            position += length;
+          }
+          return ok_status();
+        },
+        [this](std::uint64_t end, const Status& status) { tell(end, status); }, &recovery_);
+  }
+  std::unique_ptr<Wal> open(const WalOptions& options, std::uint64_t flushed_to = 0) {
+    auto wal = try_open(options, flushed_to);
+    EXPECT_TRUE(wal.ok()) << wal.error().message;
+    next_ = recovery_.next_offset;
+    return std::move(wal).value();
+  }
+
+  void tell(std::uint64_t end, const Status& status) {
+    EXPECT_TRUE(!status || !must_be_synced_ || files_.all_synced());
+    const std::lock_guard lock(told_mutex_);
+    told_.emplace_back(end, status.ok());
+    if (on_told_) on_told_();
+  }
+  Told told() {
+    const std::lock_guard lock(told_mutex_);
+    return told_;
+  }
+
+  // Enqueues one frame of one record; returns its end. Not thread-safe, as enqueue() is not.
+  std::uint64_t enqueue(Wal& wal, std::string record) {
+    records_.push_back(std::move(record));
+    const std::array lengths{static_cast<std::uint32_t>(records_.back().size())};
+    wal.enqueue({next_, 1000, lengths, records_.back()});
+    return ++next_;
+  }
+  Status put(Wal& wal, std::string record) {
+    return wal.commit(enqueue(wal, std::move(record)));
+  }
+  std::vector<std::string> segments() {
+    std::vector<std::string> names;
+    for (const auto& [path, contents] : disk_.files()) names.push_back(path.substr(12));
+    return names;
+  }
+
+  PowerCutFileSystem disk_;
+  FaultyFileSystem files_{disk_};
+  std::deque<std::string> records_;  // as enqueued; never moved
+  std::vector<std::string> replayed_;
+  WalRecovery recovery_;
+  std::uint64_t next_ = 0;
+  bool must_be_synced_ = false;
+  std::mutex told_mutex_;
+  Told told_;                       // under told_mutex_
+  std::function<void()> on_told_;   // called under told_mutex_; set while nothing runs
+  Executor executor_{"wal-test", 2};  // last: its threads use the rest
+};
+
+// ---- bytes: the worked example of docs/formats.md ----
+
+TEST_F(WalTest, HasTheBytesOfTheWorkedExample) {
+  auto wal = open(options());
+  ASSERT_TRUE(put(*wal, "\x81\xa1\x61\x01").ok());
+  ASSERT_TRUE(wal->close().ok());
+  ASSERT_THAT(segments(), ElementsAre("00000000000000000000-0000000001.wal"));
+  const std::string bytes = disk_.files().begin()->second;
+  ASSERT_EQ(bytes.size(), 64U + 64U + 48U);
+  EXPECT_EQ(hex(bytes.substr(0, 64)),
+            "GOLDEN_HEADER");
+  EXPECT_EQ(hex(bytes.substr(64, 64)),
+            "GOLDEN_FRAME");
+  EXPECT_EQ(hex(bytes.substr(128)),
+            "GOLDEN_END");
+}
+
+TEST(WalFormat, NamesOfSegments) {
+  EXPECT_EQ(wal::segment_name(42, 7), "00000000000000000042-0000000007.wal");
+  EXPECT_EQ(wal::segment_name(UINT64_MAX, 99'999'999'999),
+            "18446744073709551615-99999999999.wal");
+  for (const auto& [offset, epoch] : std::vector<std::pair<std::uint64_t, std::uint64_t>>{
+           {0, 1}, {42, 7}, {UINT64_MAX, 99'999'999'999}}) {
+    const auto parsed = wal::parse_segment_name(wal::segment_name(offset, epoch));
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ(parsed->first_offset, offset);
+    EXPECT_EQ(parsed->epoch, epoch);
+  }
+  for (const char* other : {"", "LOCK", "00000000000000000042-0000000007.wal.tmp",
+                            "00000000000000000042-000000007.wal", "x0000000000000000042-0000000007.wal",
+                            "00000000000000000042_0000000007.wal",
+                            "99999999999999999999-0000000007.wal"}) {
+    EXPECT_FALSE(wal::parse_segment_name(other)) << other;
+  }
+}
+
+// ---- segments ----
+
+TEST_F(WalTest, RotatesAndReplaysEverySegment) {
+  WalOptions small = options();
+  small.segment_bytes = 200;
+  auto wal = open(small);
+  std::vector<std::string> expected;
+  for (int i = 0; i < 10; ++i) {
+    expected.push_back("record " + std::to_string(i));
+    ASSERT_TRUE(put(*wal, expected.back()).ok());
+  }
+  EXPECT_THAT(segments(), ElementsAre("00000000000000000000-0000000001.wal",
+                                      "00000000000000000003-0000000001.wal",
+                                      "00000000000000000006-0000000001.wal",
+                                      "00000000000000000009-0000000001.wal"));
+  std::uint64_t bytes = 0;
+  for (const auto& [path, contents] : disk_.files()) bytes += contents.size();
+  EXPECT_EQ(wal->size_bytes(), bytes);
+  wal.reset();
+  wal = open(small);
+  EXPECT_EQ(replayed_, expected);
+  EXPECT_EQ(recovery_.replayed_records, 10U);
+  EXPECT_EQ(recovery_.next_offset, 10U);
+}
+
+TEST_F(WalTest, ReplaysEveryCompression) {
+  for (const Compression codec :
+       {Compression::kNone, Compression::kZstd, Compression::kLz4, Compression::kSnappy}) {
+    WalOptions compressed = options();
+    compressed.folder = "/bucket/wal" + std::to_string(static_cast<int>(codec));
+    compressed.compression = codec;
+    auto wal = open(compressed);
+    const std::string large(100'000, 'a');
+    ASSERT_TRUE(put(*wal, large).ok());
+    ASSERT_TRUE(put(*wal, "b").ok());
+    EXPECT_EQ(wal->size_bytes() < 10'000, codec != Compression::kNone);
+    wal.reset();
+    compressed.compression = Compression::kNone;  // of what is written, not of what is read
+    wal = open(compressed);
+    EXPECT_THAT(replayed_, ElementsAre(large, "b"));
+  }
+}
+
+TEST_F(WalTest, RetireRemovesOnlyWhatIsFlushedTheActiveSegmentToo) {
+  WalOptions small = options();
+  small.segment_bytes = 200;
+  auto wal = open(small);
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(put(*wal, "record").ok());
+  ASSERT_TRUE(wal->retire(5).ok());
+  EXPECT_THAT(segments(), ElementsAre("00000000000000000003-0000000001.wal",
+                                      "00000000000000000006-0000000001.wal"));
+  ASSERT_TRUE(wal->retire(8).ok());
+  EXPECT_THAT(segments(), IsEmpty());
+  EXPECT_EQ(wal->size_bytes(), 0U);
+  ASSERT_TRUE(put(*wal, "later").ok());
+  EXPECT_THAT(segments(), ElementsAre("00000000000000000008-0000000001.wal"));
+  wal.reset();
+  wal = open(small, 8);
+  EXPECT_THAT(replayed_, ElementsAre("later"));
+}
+
+TEST_F(WalTest, RecordsMissingAboveWhatIsFlushedAreCorruption) {
+  WalOptions small = options();
+  small.segment_bytes = 200;
+  auto wal = open(small);
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(put(*wal, "record").ok());
+  wal.reset();
+  ASSERT_TRUE(disk_.remove_file("/bucket/wal/00000000000000000003-0000000001.wal").ok());
+  const auto refused = try_open(small, 5);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kCorruption);
+  EXPECT_THAT(refused.error().message, HasSubstr("00000000000000000006-0000000001.wal: byte 32"));
+  EXPECT_TRUE(try_open(small, 6).ok());
+}
+
+TEST_F(WalTest, EveryOpeningHasAHigherEpoch) {
+  EXPECT_EQ(open(options())->epoch(), 1U);
+  EXPECT_EQ(open(options())->epoch(), 1U);  // nothing was written
+  auto wal = open(options());
+  ASSERT_TRUE(put(*wal, "a").ok());
+  wal.reset();
+  EXPECT_EQ(open(options())->epoch(), 2U);
+  WalOptions later = options();
+  later.minimum_epoch = 20;
+  EXPECT_EQ(open(later)->epoch(), 21U);
+}
+
+TEST_F(WalTest, ASegmentOfAnotherBucketIsRefused) {
+  auto wal = open(options());
+  ASSERT_TRUE(put(*wal, "a").ok());
+  wal.reset();
+  WalOptions other = options();
+  other.bucket_identity = 1;
+  const auto refused = try_open(other);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kCorruption);
+  EXPECT_THAT(refused.error().message, HasSubstr("another bucket"));
+}
+
+TEST_F(WalTest, ATornEndIsCutOff) {
+  auto wal = open(options());
+  ASSERT_TRUE(put(*wal, "a").ok());
+  wal.reset();
+  const auto [path, whole] = *disk_.files().begin();
+  disk_.set_file(path, whole.substr(0, 128) + "\x30half a frame");
+  wal = open(options());
+  EXPECT_THAT(replayed_, ElementsAre("a"));
+  EXPECT_EQ(recovery_.truncated_bytes, 13U);
+  EXPECT_EQ(recovery_.truncated_file, path);
+  EXPECT_EQ(disk_.files().at(path).size(), 128U);
+}
+
+// ---- groups and order ----
+
+TEST_F(WalTest, ACommitWritesThenSyncsTheFileThenItsFolder) {
+  auto wal = open(options());
+  const std::size_t before = files_.trace().size();
+  ASSERT_TRUE(put(*wal, "a").ok());
+  ASSERT_TRUE(put(*wal, "b").ok());
+  std::vector<std::string> trace = files_.trace();
+  trace.erase(trace.begin(), trace.begin() + static_cast<std::ptrdiff_t>(before));
+  const std::string name = "00000000000000000000-0000000001.wal";
+  EXPECT_THAT(trace, ElementsAre("open_append " + name, "append " + name, "append " + name,
+                                 "sync " + name, "sync_folder wal", "append " + name,
+                                 "sync " + name));
+}
+
+TEST_F(WalTest, FramesThatComeDuringASyncShareTheNext) {
+  must_be_synced_ = true;
+  auto wal = open(options());
+  std::latch syncing(1);
+  std::latch may_sync(1);
+  std::atomic<int> syncs = 0;
+  files_.set_hook([&](const std::string& call) {
+    if (!call.starts_with("sync ") || ++syncs > 1) return;
+    syncing.count_down();
+    may_sync.wait();
+  });
+  const std::uint64_t first = enqueue(*wal, "first");
+  std::jthread leader([&] { EXPECT_TRUE(wal->commit(first).ok()); });
+  syncing.wait();
+  for (int i = 0; i < 20; ++i) {
+    enqueue(*wal, "later");
+    wal->commit_in_background();
+  }
+  EXPECT_THAT(told(), IsEmpty());
+  may_sync.count_down();
+  ASSERT_TRUE(wal->commit(next_).ok());
+  EXPECT_THAT(told(), ElementsAre(std::pair(std::uint64_t{1}, true), std::pair(std::uint64_t{21}, true)));
+  EXPECT_EQ(syncs, 2);
+}
+
+TEST_F(WalTest, ABackgroundCommitNeedsNobodyToWait) {
+  std::latch done(1);
+  on_told_ = [&done] { done.count_down(); };
+  auto wal = open(options());
+  enqueue(*wal, "a");
+  wal->commit_in_background();
+  done.wait();
+  EXPECT_THAT(told(), ElementsAre(std::pair(std::uint64_t{1}, true)));
+}
+
+TEST_F(WalTest, WhatALeaderLeavesBehindIsCommittedInTheBackground) {
+  std::latch done(2);
+  on_told_ = [&done] { done.count_down(); };
+  auto wal = open(options());
+  std::latch syncing(1);
+  std::latch may_sync(1);
+  std::atomic<bool> blocked = false;
+  files_.set_hook([&](const std::string& call) {
+    if (!call.starts_with("sync ") || blocked.exchange(true)) return;
+    syncing.count_down();
+    may_sync.wait();
+  });
+  const std::uint64_t first = enqueue(*wal, "first");
+  std::jthread leader([&] { EXPECT_TRUE(wal->commit(first).ok()); });
+  syncing.wait();
+  enqueue(*wal, "left behind");
+  wal->commit_in_background();
+  may_sync.count_down();
+  done.wait();
+}
+
+TEST_F(WalTest, AStoppedExecutorRunsBackgroundCommitsInTheCallersThread) {
+  executor_.stop();
+  auto wal = open(options());
+  enqueue(*wal, "a");
+  wal->commit_in_background();
+  EXPECT_THAT(told(), ElementsAre(std::pair(std::uint64_t{1}, true)));
+}
+
+TEST_F(WalTest, ManyThreadsCommitAndEachAcknowledgementIsSynced) {
+  constexpr int threads = 8;
+  constexpr int each = 100;
+  must_be_synced_ = true;
+  WalOptions small = options();
+  small.segment_bytes = 2000;
+  auto wal = open(small);
+  std::mutex order;
+  std::vector<std::jthread> writers;
+  for (int t = 0; t < threads; ++t) {
+    writers.emplace_back([&, t] {
+      for (int i = 0; i < each; ++i) {
+        std::uint64_t end = 0;
+        {
+          const std::lock_guard lock(order);
+          end = enqueue(*wal, std::to_string(t) + "/" + std::to_string(i));
+        }
+        if (t % 2 == 0) {
+          EXPECT_TRUE(wal->commit(end).ok());
+        } else {
+          wal->commit_in_background();
+        }
+      }
+    });
+  }
+  writers.clear();
+  ASSERT_TRUE(wal->commit(next_).ok());
+  std::uint64_t last = 0;
+  for (const auto& [end, ok] : told()) {
+    EXPECT_TRUE(ok);
+    EXPECT_GT(end, last);
+    last = end;
+  }
+  EXPECT_EQ(last, static_cast<std::uint64_t>(threads * each));
+  wal.reset();
+  wal = open(small);
+  EXPECT_TRUE(std::equal(replayed_.begin(), replayed_.end(), records_.begin(), records_.end()));
+}
+
+// ---- sync intervals ----
+
+TEST_F(WalTest, ATimedSyncComesAndWritersDoNotWaitForIt) {
+  std::latch syncing(1);
+  std::latch may_sync(1);
+  std::atomic<bool> blocked = false;
+  files_.set_hook([&](const std::string& call) {
+    if (!call.starts_with("sync ") || blocked.exchange(true)) return;
+    syncing.count_down();
+    may_sync.wait();
+  });
+  WalOptions timed = options();
+  timed.sync_interval = 1ms;
+  auto wal = open(timed);
+  ASSERT_TRUE(put(*wal, "a").ok());
+  syncing.wait();
+  ASSERT_TRUE(put(*wal, "b").ok());
+  enqueue(*wal, "c");
+  wal->commit_in_background();
+  EXPECT_EQ(told().back(), std::pair(std::uint64_t{3}, true));
+  may_sync.count_down();
+  ASSERT_TRUE(wal->sync().ok());
+  EXPECT_TRUE(files_.all_synced());
+}
+
+TEST_F(WalTest, ASyncThatRunsDuringAWriteDoesNotCountForIt) {
+  WalOptions timed = options();
+  timed.sync_interval = 50ms;
+  auto wal = open(timed);
+  ASSERT_TRUE(put(*wal, "a").ok());
+  std::latch synced(1);
+  std::atomic<bool> first = true;
+  files_.set_hook([&](const std::string& call) {
+    if (call.starts_with("sync_folder") && first.exchange(false)) synced.count_down();
+    if (call.starts_with("append ")) synced.wait();  // the timed sync's last call
+  });
+  ASSERT_TRUE(put(*wal, "b").ok());
+  files_.set_hook({});
+  ASSERT_TRUE(wal->sync().ok());
+  EXPECT_TRUE(files_.all_synced());
+}
+
+TEST_F(WalTest, SyncCoversEverythingEnqueued) {
+  WalOptions timed = options();
+  timed.sync_interval = 1h;
+  auto wal = open(timed);
+  enqueue(*wal, "a");
+  enqueue(*wal, "b");
+  ASSERT_TRUE(wal->sync().ok());
+  EXPECT_EQ(told().back(), std::pair(std::uint64_t{2}, true));
+  EXPECT_TRUE(files_.all_synced());
+}
+
+// ---- failures ----
+
+class PoisonedWal : public WalTest, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(PoisonedWal, EveryLaterCallFailsWithTheFirstError) {
+  auto wal = open(options());
+  files_.fail_calls(GetParam());
+  const Status first = put(*wal, "a");
+  ASSERT_FALSE(first.ok());
+  EXPECT_EQ(first.error().component, Component::kWal);
+  EXPECT_EQ(first.error().code, ErrorCode::kIo);
+  EXPECT_THAT(first.error().message, HasSubstr("injected"));
+  files_.fail_calls("");
+  const std::uint64_t calls = files_.calls();
+  const auto same = [&](const Status& status) {
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().component, Component::kWal);
+    EXPECT_EQ(status.error().message, first.error().message);
+  };
+  same(put(*wal, "b"));
+  same(wal->sync());
+  same(wal->retire(0));
+  enqueue(*wal, "c");
+  wal->commit_in_background();
+  same(wal->close());
+  EXPECT_EQ(files_.calls(), calls) << "nothing is tried again";
+  EXPECT_THAT(told(), ElementsAre(std::pair(std::uint64_t{1}, false)));
+  EXPECT_TRUE(wal->close().ok());
+  wal.reset();
+  open(options());
+  EXPECT_THAT(replayed_, IsEmpty()) << "what was refused is taken back where that is possible";
+}
+
+INSTANTIATE_TEST_SUITE_P(Calls, PoisonedWal,
+                         ::testing::Values("open_append", "append", "sync ", "sync_folder"));
+
+TEST_F(WalTest, AFailedTimedSyncFailsTheRoundThatRunsBesideIt) {
+  WalOptions timed = options();
+  timed.sync_interval = 20ms;
+  auto wal = open(timed);
+  std::latch failed(1);
+  ASSERT_TRUE(put(*wal, "a").ok());
+  on_told_ = [&failed, this] {
+    if (!told_.back().second && failed.try_wait() == false) failed.count_down();
+  };
+  files_.fail_calls("sync ");
+  files_.set_hook([&](const std::string& call) {
+    if (call.starts_with("append ")) failed.wait();
+  });
+  const Status status = put(*wal, "b");
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().component, Component::kWal);
+  EXPECT_FALSE(told().back().second) << "no success after a failure";
+  EXPECT_FALSE(wal->close().ok());
+}
+
+TEST_F(WalTest, AFailedFolderSyncOfARetirementPoisonsTheLog) {
+  auto wal = open(options());
+  ASSERT_TRUE(put(*wal, "a").ok());
+  files_.fail_calls("sync_folder");
+  const Status first = wal->retire(1);
+  files_.fail_calls("");
+  ASSERT_FALSE(first.ok());
+  const Status later = put(*wal, "b");
+  ASSERT_FALSE(later.ok());
+  EXPECT_EQ(later.error().message, first.error().message);
+}
+
+TEST_F(WalTest, ASegmentThatCannotBeRemovedIsRetiredLater) {
+  auto wal = open(options());
+  ASSERT_TRUE(put(*wal, "a").ok());
+  files_.fail_calls("remove_file");
+  EXPECT_FALSE(wal->retire(1).ok());
+  files_.fail_calls("");
+  ASSERT_TRUE(put(*wal, "b").ok());
+  ASSERT_TRUE(wal->retire(2).ok());
+  EXPECT_THAT(segments(), IsEmpty());
+}
+
+// ---- closing ----
+
+TEST_F(WalTest, ClosingCommitsWhatWaitsAndIsIdempotent) {
+  auto wal = open(options());
+  enqueue(*wal, "a");
+  ASSERT_TRUE(wal->close().ok());
+  EXPECT_THAT(told(), ElementsAre(std::pair(std::uint64_t{1}, true)));
+  EXPECT_TRUE(files_.all_synced());
+  EXPECT_TRUE(wal->close().ok());
+  const Status closed = put(*wal, "b");
+  ASSERT_FALSE(closed.ok());
+  EXPECT_EQ(closed.error().code, ErrorCode::kClosed);
+  EXPECT_EQ(wal->sync().error().code, ErrorCode::kClosed);
+  EXPECT_EQ(wal->retire(1).error().code, ErrorCode::kClosed);
+  wal.reset();
+  open(options());
+  EXPECT_THAT(replayed_, ElementsAre("a"));
+  EXPECT_EQ(recovery_.truncated_bytes, 0U);
+}
+
+// The mark of a clean end tells recovery that all before it is durable: it must be.
+TEST_F(WalTest, TheEndIsMarkedCleanOnlyOnceEverythingIsDurable) {
+  WalOptions timed = options();
+  timed.sync_interval = 1h;
+  auto wal = open(timed);
+  ASSERT_TRUE(put(*wal, "a").ok());
+  bool synced_before = false;
+  files_.set_hook([&](const std::string& call) {
+    if (call.starts_with("append ")) synced_before = files_.all_synced();
+  });
+  ASSERT_TRUE(wal->close().ok());
+  EXPECT_TRUE(synced_before);
+}
+
+TEST_F(WalTest, MayBeDestroyedWithItsTimerPendingOrRunning) {
+  WalOptions timed = options();
+  for (int i = 0; i < 200; ++i) {
+    timed.sync_interval = i % 2 == 0 ? std::chrono::microseconds(i) : 1h;
+    auto wal = open(timed);
+    ASSERT_TRUE(put(*wal, "a").ok());
+    enqueue(*wal, "b");
+    wal->commit_in_background();
+  }
+  EXPECT_EQ(open(timed)->epoch(), 201U);
+  EXPECT_EQ(replayed_.size(), 400U);
+}
+
+}  // namespace
+}  // namespace persisting
