@@ -4,8 +4,8 @@
 namespace persisting {
 
 // Runs what the library's pools have to do, then ends and joins their threads; timers are dropped. For programs that
-// must not have threads beyond some point, as Python's interpreter while it goes down. Close every backend first; what
-// is used all the same runs in the calling thread. Thread-safe; not undone until the process ends.
+// must not have threads beyond some point, as Python's interpreter while it goes down. Close every backend first: what
+// is used later starts threads again. Thread-safe.
 void stop_background_threads();
 
 }  // namespace persisting

@@ -128,7 +128,10 @@ void bind_backend(nb::module_& module) {
       .def(nb::init<const std::string&, std::uint32_t, std::string, std::uint64_t,
                     const nb::dict&>(),
            nb::arg("kind"), nb::arg("bucket_id"), nb::arg("storage_path"), nb::arg("batch_size"),
-           nb::arg("options"))
+           nb::arg("options"),
+           nb::sig("def __init__(self, kind: str, bucket_id: int, storage_path: str, batch_size: "
+                   "int, options: dict[str, "
+                   "object]) -> None"))
       .def("put", &NativeBackend::put, nb::arg("record"))
       .def("put_batch", &NativeBackend::put_batch, nb::arg("records"))
       .def("get", &NativeBackend::get, nb::arg("limit"), nb::arg("offset"))
@@ -136,11 +139,12 @@ void bind_backend(nb::module_& module) {
       .def("close", &NativeBackend::close)
       .def("put_sync", &NativeBackend::put_sync, nb::arg("record"))
       .def("put_batch_sync", &NativeBackend::put_batch_sync, nb::arg("records"))
-      .def("get_sync", &NativeBackend::get_sync, nb::arg("limit"), nb::arg("offset"))
+      .def("get_sync", &NativeBackend::get_sync, nb::arg("limit"), nb::arg("offset"),
+           nb::sig("def get_sync(self, limit: int, offset: int) -> list[dict[str, object]]"))
       .def("flush_sync", &NativeBackend::flush_sync)
       .def("close_sync", &NativeBackend::close_sync)
       .def("wait_beyond", &NativeBackend::wait_beyond, nb::arg("offset"))
-      .def("stats", &NativeBackend::stats)
+      .def("stats", &NativeBackend::stats, nb::sig("def stats(self) -> dict[str, object]"))
       .def("total_count", &NativeBackend::total_count)
       .def_prop_ro("closed", &NativeBackend::closed);
 }

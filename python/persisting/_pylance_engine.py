@@ -1,7 +1,8 @@
-"""The Lance engine on top of pylance: what ``persisting/lance_engine.h`` asks of one, a function each.
+"""The Lance engine on top of pylance: what `persisting/lance_engine.h` asks of one.
 
-The core calls these from its own threads, with the GIL held; pylance lets go of it for the work itself. Nothing
-is decided here: which version to build on, what is synced and when, is the core's.
+The core calls these functions from its own threads, with the GIL held; pylance lets go of it for
+the work itself. Nothing is decided here: which version to build on, and what is synced when, is the
+core's to say.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from typing import Any
 # Lance warns on stderr that a new dataset "will be created", which is what we ask for.
 os.environ.setdefault("LANCE_LOG", "error")
 
-import lance  # noqa: E402
-import pyarrow as pa  # noqa: E402
-from lance.fragment import write_fragments as lance_write_fragments  # noqa: E402
+import lance
+import pyarrow as pa
+from lance.fragment import write_fragments as lance_write_fragments
 
 _APPEND = 0
 
 
 class _Stream:
-    """Presents a capsule of the Arrow PyCapsule interface as an object with ``__arrow_c_stream__``."""
+    """Presents a capsule of the Arrow PyCapsule interface as an object that has one."""
 
     def __init__(self, capsule: object) -> None:
         self._capsule = capsule
@@ -65,12 +66,10 @@ def scan(dataset: lance.LanceDataset, offset: int, limit: int, columns: list[str
 def write_fragments(
     path: str, base: lance.LanceDataset | None, mode: int, stream: object
 ) -> tuple[Any, str]:
-    """Write data files without committing them. Returns (schema, fragments) and the list of files."""
+    """Write data files, uncommitted. Returns (schema, fragments) and the list of files."""
     reader = pa.RecordBatchReader.from_stream(_Stream(stream))
-    if base is None:
-        lance_mode = "create"
-    else:
-        lance_mode = "append" if mode == _APPEND else "overwrite"
+    changed = "append" if mode == _APPEND else "overwrite"
+    lance_mode = "create" if base is None else changed
     fragments = lance_write_fragments(
         reader, path if base is None else base, schema=reader.schema, mode=lance_mode
     )

@@ -27,16 +27,14 @@ void Executor::stop() {
   }
   changed_.notify_all();
   for (std::thread& thread : threads) thread.join();
+  const std::lock_guard guard(mutex_);
+  stopping_ = false;
+  if (!due_.empty()) ensure_thread_locked();
 }
 
 void Executor::submit(Task task) {
   {
-    std::unique_lock lock(mutex_);
-    if (stopping_) {
-      lock.unlock();
-      task();
-      return;
-    }
+    const std::lock_guard guard(mutex_);
     due_.push_back(std::move(task));
     ensure_thread_locked();
   }

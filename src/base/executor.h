@@ -1,7 +1,7 @@
 // A pool of threads that runs tasks, at once or later.
 // Guarantee: tasks submitted from one thread start in order; a delayed task starts no earlier than asked.
-// Threads:   thread-safe. stop(), and the destructor, drop delayed tasks, run those already due, and join; what is
-//            submitted later runs in the caller's thread, and what is to run later not at all.
+// Threads:   thread-safe. stop(), and the destructor, drop delayed tasks, run those already due, and join; a task that is
+//            submitted later starts a thread again.
 #pragma once
 
 #include <chrono>

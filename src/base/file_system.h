@@ -1,7 +1,8 @@
 // The seam between the library and the disk. Everything that the library itself reads or writes goes through it,
 // so that tests can make the n-th call fail or cut the power. (Lance does its own I/O.)
 // Failure: kIo with the call, the path and errno's text; kBusy from lock_file where another process holds it.
-// Threads: a FileSystem is thread-safe; a WritableFile is used by one thread at a time.
+// Threads: a FileSystem is thread-safe; a WritableFile is used by one thread at a time, except that sync() may run beside
+//          the other calls: it then covers what had returned before it began.
 #pragma once
 
 #include <cstdint>

@@ -330,6 +330,7 @@ class PersistingBackend(NativeStorage):
 
 
 _open_backends: "weakref.WeakSet[NativeStorage]" = weakref.WeakSet()
+_closing: "weakref.WeakSet[threading.Thread]" = weakref.WeakSet()
 
 
 def _close_at_exit(backend: NativeStorage) -> None:
@@ -347,7 +348,9 @@ def _abandon(native: NativeBackend, pid: int) -> None:
     In a thread of its own: the collector may run in one that the flush needs.
     """
     if pid == os.getpid() and not native.closed:
-        threading.Thread(target=_close_abandoned, args=(native,), name="persisting-close").start()
+        thread = threading.Thread(target=_close_abandoned, args=(native,), name="persisting-close")
+        thread.start()
+        _closing.add(thread)
 
 
 def _close_abandoned(native: NativeBackend) -> None:
@@ -368,6 +371,8 @@ def _close_all() -> None:
         except Exception as error:  # noqa: BLE001 - raised below, once the others are closed
             failures.append(error)
     _open_backends.clear()
+    for thread in list(_closing):
+        thread.join()
     stop()  # a thread of the core must not ask for the GIL while the interpreter goes down
     if failures:
         raise ExceptionGroup("closing backends at exit failed", failures)
