@@ -25,11 +25,11 @@ from typing import Any, Self
 import duckdb
 import lance
 import pyarrow as pa
+
+import persisting
 from display import Steps, console, progress, say, show_summary, show_table
 from flights import Violation, check_order, ids_by_bucket, load_airlines, load_flights
 from loader import NUM_BUCKETS, RECORDS_PER_PUT, TOPIC
-
-import persisting
 from persisting.queue import Queue
 
 HERE = Path(__file__).resolve().parent

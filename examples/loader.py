@@ -15,8 +15,8 @@ from typing import Any
 
 import pulsing as pul
 import pyarrow as pa
-from flights import Violation, check_fields, check_order, ids_by_bucket, load_flights, records_of
 
+from flights import Violation, check_fields, check_order, ids_by_bucket, load_flights, records_of
 from persisting.queue import Queue, QueueWriter, read_queue, write_queue
 
 TOPIC = "flights"

@@ -41,6 +41,16 @@ EncodedFrame seal(std::string payload, std::string_view records) {
   return encoded;
 }
 
+// Whether the body's size agrees with what the head says of it.
+bool has_plausible_size(std::string_view payload) {
+  const auto count = load_little_endian<std::uint32_t>(payload.data() + 4);
+  const auto raw_bytes = load_little_endian<std::uint64_t>(payload.data() + 32);
+  if (raw_bytes > Wal::max_frame_bytes || raw_bytes < std::uint64_t{count} * sizeof(std::uint32_t))
+    return false;
+  return static_cast<Compression>(payload[1]) != Compression::kNone ||
+         payload.size() - payload_head_bytes == raw_bytes;
+}
+
 }  // namespace
 
 void EncodedFrame::append_to(std::vector<std::string_view>* pieces) const {
@@ -86,7 +96,7 @@ bool FrameDecoder::decode(std::string_view file, std::size_t position, DecodedFr
   if ((kind != static_cast<std::uint8_t>(FrameKind::kRecords) &&
        kind != static_cast<std::uint8_t>(FrameKind::kCleanEnd)) ||
       static_cast<std::uint8_t>(head[1]) > static_cast<std::uint8_t>(Compression::kSnappy) ||
-      load_little_endian<std::uint16_t>(head + 2) != 0) {
+      load_little_endian<std::uint16_t>(head + 2) != 0 || !has_plausible_size(payload)) {
     return false;
   }
   frame->checksum = load_little_endian<std::uint32_t>(header + 4);

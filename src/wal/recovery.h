@@ -1,5 +1,6 @@
 // Reads a log's segments after a crash: delivers every frame, cuts off a torn end, refuses damage before it.
-// Guarantee: what is delivered is a prefix of what was enqueued, with everything that later bytes prove durable.
+// Guarantee: what is delivered is a prefix of what was enqueued, with everything that later bytes prove durable; once this
+//            has returned it is durable.
 // Failure:   an error on read is an error, never a torn end.
 // Threads:   free function; called while opening, before the log has any user.
 #pragma once

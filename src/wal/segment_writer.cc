@@ -53,14 +53,15 @@ Status SegmentWriter::write(const std::vector<EncodedFrame>& frames) {
     frame.append_to(&pieces);
     bytes += frame.file_bytes();
   }
-  {
-    // Before the write: a timed sync that runs meanwhile may then come once too often, never too seldom.
-    const std::lock_guard lock(unsynced_mutex_);
-    unsynced_ = active_;
-  }
+  active_->bytes_before_append = active_->bytes;
   if (Status written = active_->file->append(pieces); !written) {
     (void)active_->file->truncate(active_->bytes);  // the log is poisoned all the same
     return written;
+  }
+  {
+    // After the write: a sync that began during it does not cover it, and leaves it to the next.
+    const std::lock_guard lock(unsynced_mutex_);
+    unsynced_ = active_;
   }
   active_->bytes += bytes;
   active_->has_frames = true;
@@ -89,6 +90,15 @@ Status SegmentWriter::sync_once() {
   return ok_status();
 }
 
+std::optional<Error> SegmentWriter::sync_failure() {
+  const std::lock_guard syncing(syncing_);
+  return sync_failure_;
+}
+
+void SegmentWriter::take_back() {
+  (void)active_->file->truncate(active_->bytes_before_append);  // the log is poisoned all the same
+}
+
 void SegmentWriter::seal_active() {
   sealed_.push_back({active_->path, active_->end_offset, active_->bytes});
   active_.reset();
@@ -106,10 +116,17 @@ Status SegmentWriter::retire(std::uint64_t flushed_to) {
     sealed_.pop_front();
     removed = true;
   }
-  return removed ? file_system_.sync_folder(options_.folder) : ok_status();
+  if (!removed) return ok_status();
+  {
+    const std::lock_guard lock(unsynced_mutex_);
+    folder_unsynced_ = true;
+  }
+  return sync();
 }
 
 Status SegmentWriter::finish() {
+  // The mark says that everything before it is durable.
+  PERSISTING_RETURN_IF_ERROR(sync());
   if (active_ != nullptr && active_->has_frames)
     PERSISTING_RETURN_IF_ERROR(write({encode_clean_end(active_->end_offset)}));
   PERSISTING_RETURN_IF_ERROR(sync());

@@ -30,8 +30,13 @@ class SegmentWriter {
   Status append(const std::vector<EncodedFrame>& frames, std::uint64_t first_offset,
                 std::uint64_t end_offset);
 
-  // Makes everything appended so far durable, the folder's entries included.
+  // Makes everything appended so far durable, the folder's entries included. Fails for ever once it has failed.
   Status sync();
+  std::optional<Error> sync_failure();
+
+  // Cuts off what the last append() wrote, where that is possible: its sync failed, and a kernel that has once reported
+  // so may take the bytes for written, so that not even recovery could make them durable.
+  void take_back();
 
   // Removes segments that end at or below `flushed_to`, oldest first; the active one too where it is flushed.
   Status retire(std::uint64_t flushed_to);
@@ -49,6 +54,7 @@ class SegmentWriter {
     std::uint64_t first_offset = 0;
     std::uint64_t end_offset = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t bytes_before_append = 0;
     bool has_frames = false;
   };
 

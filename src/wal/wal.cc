@@ -1,6 +1,7 @@
 #include "wal/wal.h"
 
 #include <algorithm>
+#include <cassert>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -41,6 +42,7 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
   void enqueue(const WalFrame& frame) {
     const std::lock_guard lock(mutex_);
     if (failure_ || closed_) return;
+    assert(frame.first_offset == enqueued_end_ && !frame.record_bytes.empty());
     enqueued_end_ = frame.first_offset + frame.record_bytes.size();
     waiting_bytes_ += frame.records.size();
     waiting_.push_back({frame.first_offset,
@@ -55,6 +57,8 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
     while (committed_end_ < end_offset && !failure_ && !closed_) {
       if (leading_) {
         changed_.wait(lock);
+      } else if (waiting_.empty()) {
+        break;  // end_offset lies beyond all that was enqueued
       } else {
         leading_ = true;
         run_round(lock);
@@ -63,9 +67,11 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
       }
     }
     --blocked_;
-    hand_over_locked();
-    if (committed_end_ >= end_offset) return ok_status();
-    return *refusal_locked();
+    std::optional<Error> refusal;
+    if (committed_end_ < end_offset) refusal = refusal_locked();
+    hand_over(lock);
+    if (refusal) return *std::move(refusal);
+    return ok_status();
   }
 
   void commit_in_background() {
@@ -77,18 +83,19 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
       leading_ = false;
       changed_.notify_all();
     }
-    hand_over_locked();
+    hand_over(lock);
   }
 
   Status sync() {
     std::unique_lock lock(mutex_);
+    if (auto refusal = refusal_locked()) return *std::move(refusal);
     const std::uint64_t end = enqueued_end_;
     lock.unlock();
     PERSISTING_RETURN_IF_ERROR(commit(end));
     lock.lock();
     if (durable_end_ >= end) return ok_status();
-    lock.unlock();
-    return sync_now(end);
+    if (auto refusal = refusal_locked()) return *std::move(refusal);
+    return sync_now(lock, end);
   }
 
   Status retire(std::uint64_t flushed_to) {
@@ -96,18 +103,26 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
   }
 
   Status close() {
-    {
-      std::unique_lock lock(mutex_);
-      if (closed_) return ok_status();
-      const std::uint64_t end = enqueued_end_;
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !leading_ || closed_; });
+    if (closed_) return ok_status();
+    leading_ = true;
+    while (!waiting_.empty()) run_round(lock);
+    closed_ = true;  // nothing is taken in from here on
+    std::optional<Error> failure = failure_;
+    if (!failure) {
       lock.unlock();
-      (void)commit(end);  // a failure sticks, and is returned below
+      Status finished = writer_.finish();
+      lock.lock();
+      if (finished) durable_end_ = committed_end_;
+      if (!finished) failure = as_wal_error(std::move(finished).error());
     }
-    Status finished = as_leader([&] { return writer_.finish(); });
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
+    leading_ = false;
     changed_.notify_all();
-    return finished;
+    // The listener must not be called any more.
+    changed_.wait(lock, [this] { return syncs_running_ == 0; });
+    if (failure) return *std::move(failure);
+    return ok_status();
   }
 
  private:
@@ -124,10 +139,14 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
     return std::nullopt;
   }
 
-  // Sees to it that frames which nobody waits for in commit() are committed all the same.
-  void hand_over_locked() {
-    if (waiting_.empty() || leading_ || scheduled_ || failure_ || closed_ || blocked_ > 0) return;
-    scheduled_ = true;
+  // Sees to it that frames which nobody waits for in commit() are committed all the same. Lets the lock go: an executor that
+  // was stopped runs the round here.
+  void hand_over(std::unique_lock<std::mutex>& lock) {
+    const bool needed =
+        !waiting_.empty() && !leading_ && !scheduled_ && !failure_ && !closed_ && blocked_ == 0;
+    if (needed) scheduled_ = true;
+    lock.unlock();
+    if (!needed) return;
     executor_.submit([self = shared_from_this()] { self->lead_while_waiting(); });
   }
 
@@ -152,7 +171,7 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
     const std::uint64_t end = round.back().first_offset + round.back().record_bytes.size();
     Status status = write_round(round, durable, end);
     if (!status) status = poisoned(std::move(status).error());
-    tell(end, status);
+    status = tell(end, std::move(status));
     lock.lock();
     if (!status) {
       fail_locked(status.error());
@@ -178,24 +197,28 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
           durable, options_.compression));
     }
     PERSISTING_RETURN_IF_ERROR(writer_.append(frames, round.front().first_offset, end));
-    return options_.sync_interval.count() == 0 ? writer_.sync() : ok_status();
+    if (options_.sync_interval.count() > 0) return ok_status();
+    Status synced = writer_.sync();
+    if (!synced) writer_.take_back();
+    return synced;
   }
 
   void timed_sync() {
     std::unique_lock lock(mutex_);
     sync_armed_ = false;
     if (failure_ || closed_) return;
-    const std::uint64_t end = committed_end_;
-    lock.unlock();
-    (void)sync_now(end);  // a failure sticks
+    (void)sync_now(lock, committed_end_);  // a failure sticks
   }
 
   // Beside a leader that may be writing: what it appends meanwhile is covered by the next sync.
-  Status sync_now(std::uint64_t end) {
+  Status sync_now(std::unique_lock<std::mutex>& lock, std::uint64_t end) {
+    ++syncs_running_;
+    lock.unlock();
     Status status = writer_.sync();
-    if (!status) status = poisoned(std::move(status).error());
-    if (!status) tell(0, status);
-    const std::lock_guard lock(mutex_);
+    if (!status) status = tell(0, poisoned(std::move(status).error()));
+    lock.lock();
+    --syncs_running_;
+    changed_.notify_all();
     if (status) {
       durable_end_ = std::max(durable_end_, end);
     } else {
@@ -213,11 +236,14 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
     leading_ = true;
     lock.unlock();
     Status status = body();
+    if (!status) status = as_wal_error(std::move(status).error());
+    const std::optional<Error> sync_failure = writer_.sync_failure();
+    if (sync_failure) status = tell(0, poisoned(*sync_failure));
     lock.lock();
+    if (sync_failure) fail_locked(status.error());
     leading_ = false;
     changed_.notify_all();
-    hand_over_locked();
-    if (!status) return as_wal_error(std::move(status).error());
+    hand_over(lock);
     return status;
   }
 
@@ -226,9 +252,13 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
     return as_wal_error(std::move(error));
   }
 
-  void tell(std::uint64_t end, const Status& status) {
+  // Returns what the listener was told: after a failure only that.
+  Status tell(std::uint64_t end, Status status) {
     const std::lock_guard lock(listener_mutex_);
+    if (told_failure_) status = *told_failure_;
+    if (!status) told_failure_ = status.error();
     listener_(end, status);
+    return status;
   }
 
   void fail_locked(const Error& error) {
@@ -241,7 +271,8 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
   const WalOptions options_;
   const std::uint64_t epoch_;
   const Wal::Listener listener_;
-  std::mutex listener_mutex_;  // one call at a time; taken with no other lock
+  std::mutex listener_mutex_;          // one call at a time; taken with no other lock
+  std::optional<Error> told_failure_;  // under listener_mutex_
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -251,7 +282,8 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
   std::uint64_t enqueued_end_;
   std::uint64_t committed_end_;
   std::uint64_t durable_end_;
-  std::size_t blocked_ = 0;  // threads in commit()
+  std::size_t blocked_ = 0;        // threads in commit()
+  std::size_t syncs_running_ = 0;  // beside the leader
   bool leading_ = false;
   bool scheduled_ = false;
   bool sync_armed_ = false;

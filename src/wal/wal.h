@@ -10,7 +10,7 @@
 //              error; only opening the bucket again recovers. Errors carry component kWal, file and byte.
 // Concurrency: thread-safe, except that enqueue() calls must come one at a time and in offset order (the caller's
 //              lock). Lock order: the caller's lock, then the log's. No I/O under the log's queue lock.
-// Elsewhere:   byte layout in wal_format.h, one segment in segment_writer.h and segment_reader.h.
+// Elsewhere:   byte layout in wal_format.h, one segment in segment_writer.h, opening in recovery.h.
 // Limits:      a frame holds at most max_frame_bytes; the caller splits or refuses larger batches.
 #pragma once
 
@@ -71,7 +71,8 @@ class Wal {
   static constexpr std::uint64_t max_frame_bytes = 1ULL << 30;
 
   // Told after each round, one call at a time: everything below `end_offset` is committed, or the log has failed.
-  // Called without any lock of the log.
+  // Called without any lock of the log that its calls take; it must not block on the log. After a failure has been told
+  // nothing else is, and after close() nothing at all.
   using Listener = std::function<void(std::uint64_t end_offset, const Status& status)>;
   using Replay = std::function<Status(const ReplayedFrame&)>;
 
@@ -96,7 +97,7 @@ class Wal {
   // waiting, it runs here: that is one write into the page cache.
   virtual void commit_in_background() = 0;
 
-  // Returns once everything enqueued so far is durable whatever the sync_interval.
+  // Returns once everything enqueued so far is durable whatever the sync_interval. Writers go on meanwhile.
   virtual Status sync() = 0;
 
   // Removes segments that hold nothing at or above `flushed_to`; a fully flushed active one is closed first.

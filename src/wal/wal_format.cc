@@ -19,11 +19,21 @@ std::uint32_t checksum32(std::string_view bytes) {
   return static_cast<std::uint32_t>(checksum64(bytes));
 }
 
+// The version in a header that is as it was written.
+std::optional<std::uint32_t> whole_header_version(std::string_view bytes) {
+  if (bytes.size() < segment_header_bytes || !bytes.starts_with(segment_magic)) return std::nullopt;
+  if (load_little_endian<std::uint32_t>(bytes.data() + checked_header_bytes) !=
+      checksum32(bytes.substr(0, checked_header_bytes))) {
+    return std::nullopt;
+  }
+  return load_little_endian<std::uint32_t>(bytes.data() + segment_magic.size());
+}
+
 }  // namespace
 
-std::string encode_segment_header(const SegmentHeader& header) {
+std::string encode_segment_header(const SegmentHeader& header, std::uint32_t version) {
   std::string bytes(segment_magic);
-  append_little_endian(bytes, format_version);
+  append_little_endian(bytes, version);
   append_little_endian(bytes, std::uint32_t{0});
   append_little_endian(bytes, header.bucket_identity);
   append_little_endian(bytes, header.epoch);
@@ -36,13 +46,9 @@ std::string encode_segment_header(const SegmentHeader& header) {
 }
 
 std::optional<SegmentHeader> decode_segment_header(std::string_view bytes) {
-  if (bytes.size() < segment_header_bytes || !bytes.starts_with(segment_magic)) return std::nullopt;
+  const std::optional<std::uint32_t> version = whole_header_version(bytes);
+  if (!version || *version != format_version) return std::nullopt;
   const char* const at = bytes.data();
-  if (load_little_endian<std::uint32_t>(at + checked_header_bytes) !=
-          checksum32(bytes.substr(0, checked_header_bytes)) ||
-      load_little_endian<std::uint32_t>(at + 8) != format_version) {
-    return std::nullopt;
-  }
   SegmentHeader header;
   header.bucket_identity = load_little_endian<std::uint64_t>(at + 16);
   header.epoch = load_little_endian<std::uint64_t>(at + 24);
@@ -51,6 +57,12 @@ std::optional<SegmentHeader> decode_segment_header(std::string_view bytes) {
                         load_little_endian<std::uint64_t>(at + 48),
                         load_little_endian<std::uint32_t>(at + 56)};
   return header;
+}
+
+std::optional<std::uint32_t> foreign_format_version(std::string_view bytes) {
+  const std::optional<std::uint32_t> version = whole_header_version(bytes);
+  if (!version || *version == format_version) return std::nullopt;
+  return version;
 }
 
 std::string segment_name(std::uint64_t first_offset, std::uint64_t epoch) {

@@ -56,9 +56,12 @@ struct SegmentHeader {
   SegmentEnd predecessor;
 };
 
-std::string encode_segment_header(const SegmentHeader& header);
+std::string encode_segment_header(const SegmentHeader& header,
+                                  std::uint32_t version = format_version);
 // Nothing where the bytes are cut short or differ from what was written.
 std::optional<SegmentHeader> decode_segment_header(std::string_view bytes);
+// The format version of a whole header that this library cannot read; nothing for any other bytes.
+std::optional<std::uint32_t> foreign_format_version(std::string_view bytes);
 
 std::string segment_name(std::uint64_t first_offset, std::uint64_t epoch);
 struct SegmentName {

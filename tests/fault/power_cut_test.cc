@@ -87,11 +87,11 @@ void live(std::mt19937_64& random, std::chrono::microseconds sync_interval) {
 }
 
 TEST(PowerCut, WithASyncForEachCommitAllThatWasAcknowledgedSurvives) {
-  with_seeds(4000, [](std::mt19937_64& random) { live(random, std::chrono::microseconds(0)); });
+  with_seeds(2500, [](std::mt19937_64& random) { live(random, std::chrono::microseconds(0)); });
 }
 
 TEST(PowerCut, WithASyncIntervalAllThatWasSyncedSurvives) {
-  with_seeds(4000, [](std::mt19937_64& random) { live(random, std::chrono::hours(1)); });
+  with_seeds(2500, [](std::mt19937_64& random) { live(random, std::chrono::hours(1)); });
 }
 
 // ---- the whole engine ----

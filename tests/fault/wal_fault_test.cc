@@ -19,8 +19,8 @@
 namespace persisting {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::FaultyFileSystem;
+using ::testing::HasSubstr;
 using testing::LogScript;
 using testing::PowerCutFileSystem;
 
@@ -89,12 +89,12 @@ TEST_P(FailedCall, LosesNothingAcknowledgedWhicheverItIs) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, FailedCall,
-    ::testing::Combine(::testing::Bool(),
-                       ::testing::Values(FaultyFileSystem::Fault::kError,
-                                         FaultyFileSystem::Fault::kShortWrite),
-                       ::testing::Values(std::chrono::microseconds(0), std::chrono::hours(1))));
+INSTANTIATE_TEST_SUITE_P(All, FailedCall,
+                         ::testing::Combine(::testing::Bool(),
+                                            ::testing::Values(FaultyFileSystem::Fault::kError,
+                                                              FaultyFileSystem::Fault::kShortWrite),
+                                            ::testing::Values(std::chrono::microseconds(0),
+                                                              std::chrono::hours(1))));
 
 // ---- damaged bytes ----
 
@@ -117,8 +117,8 @@ class DamagedLog : public ::testing::TestWithParam<Compression> {
     WalRecovery recovery;
     auto wal = Wal::open(
         disk_, Executors::instance().commit, options_, 0,
-        [](const ReplayedFrame&) { return ok_status(); },
-        [](std::uint64_t, const Status&) {}, &recovery);
+        [](const ReplayedFrame&) { return ok_status(); }, [](std::uint64_t, const Status&) {},
+        &recovery);
     ASSERT_TRUE(wal.ok());
     records_.reserve(9);  // the log uses them in place
     for (std::uint64_t offset = 0; offset < 9; ++offset) {
@@ -191,7 +191,8 @@ class DamagedLog : public ::testing::TestWithParam<Compression> {
       if (!untouched) continue;
       proven = std::max(proven, frame.durable_up_to);
       // What lies before the damage is read.
-      const bool before = frame.segment < segment || (frame.segment == segment && frame.end <= begin);
+      const bool before =
+          frame.segment < segment || (frame.segment == segment && frame.end <= begin);
       if (before) proven = std::max(proven, frame.end_offset);
     }
     EXPECT_GE(next, proven);
@@ -254,8 +255,8 @@ TEST_P(DamagedLog, AReadErrorIsAnErrorAndTouchesNothing) {
   WalRecovery recovery;
   const auto opened = Wal::open(
       faulty, Executors::instance().commit, options_, 0,
-      [](const ReplayedFrame&) { return ok_status(); },
-      [](std::uint64_t, const Status&) {}, &recovery);
+      [](const ReplayedFrame&) { return ok_status(); }, [](std::uint64_t, const Status&) {},
+      &recovery);
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().code, ErrorCode::kIo);
   EXPECT_EQ(opened.error().component, Component::kWal);
@@ -272,8 +273,8 @@ TEST_P(DamagedLog, ALaterFormatVersionIsRefusedAndLeftAlone) {
   WalRecovery recovery;
   const auto opened = Wal::open(
       disk, Executors::instance().commit, options_, 0,
-      [](const ReplayedFrame&) { return ok_status(); },
-      [](std::uint64_t, const Status&) {}, &recovery);
+      [](const ReplayedFrame&) { return ok_status(); }, [](std::uint64_t, const Status&) {},
+      &recovery);
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().code, ErrorCode::kUnsupported);
   EXPECT_EQ(disk.files().at(path), bytes);

@@ -1,4 +1,6 @@
 // The write-ahead log: its bytes, its groups, its order of calls, its failures.
+#include "wal/wal.h"
+
 #include <array>
 #include <atomic>
 #include <deque>
@@ -13,16 +15,15 @@
 #include "support/faulty_file_system.h"
 #include "support/power_cut_file_system.h"
 #include "wal/frame.h"
-#include "wal/wal.h"
 #include "wal/wal_format.h"
 
 namespace persisting {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::FaultyFileSystem;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::FaultyFileSystem;
 using testing::PowerCutFileSystem;
 using namespace std::chrono_literals;
 
@@ -89,9 +90,7 @@ class WalTest : public ::testing::Test {
     wal.enqueue({next_, 1000, lengths, records_.back()});
     return ++next_;
   }
-  Status put(Wal& wal, std::string record) {
-    return wal.commit(enqueue(wal, std::move(record)));
-  }
+  Status put(Wal& wal, std::string record) { return wal.commit(enqueue(wal, std::move(record))); }
   std::vector<std::string> segments() {
     std::vector<std::string> names;
     for (const auto& [path, contents] : disk_.files()) names.push_back(path.substr(12));
@@ -106,8 +105,8 @@ class WalTest : public ::testing::Test {
   std::uint64_t next_ = 0;
   bool must_be_synced_ = false;
   std::mutex told_mutex_;
-  Told told_;                       // under told_mutex_
-  std::function<void()> on_told_;   // called under told_mutex_; set while nothing runs
+  Told told_;                         // under told_mutex_
+  std::function<void()> on_told_;     // called under told_mutex_; set while nothing runs
   Executor executor_{"wal-test", 2};  // last: its threads use the rest
 };
 
@@ -119,19 +118,36 @@ TEST_F(WalTest, HasTheBytesOfTheWorkedExample) {
   ASSERT_TRUE(wal->close().ok());
   ASSERT_THAT(segments(), ElementsAre("00000000000000000000-0000000001.wal"));
   const std::string bytes = disk_.files().begin()->second;
-  ASSERT_EQ(bytes.size(), 64U + 64U + 48U);
+  ASSERT_EQ(bytes.size(), 64U + 56U + 48U);
   EXPECT_EQ(hex(bytes.substr(0, 64)),
-            "GOLDEN_HEADER");
-  EXPECT_EQ(hex(bytes.substr(64, 64)),
-            "GOLDEN_FRAME");
-  EXPECT_EQ(hex(bytes.substr(128)),
-            "GOLDEN_END");
+            "50 52 53 54 57 41 4c 31\n"
+            "01 00 00 00 00 00 00 00\n"
+            "88 77 66 55 44 33 22 11\n"
+            "01 00 00 00 00 00 00 00\n"
+            "00 00 00 00 00 00 00 00\n"
+            "00 00 00 00 00 00 00 00\n"
+            "00 00 00 00 00 00 00 00\n"
+            "00 00 00 00 42 f2 b9 32");
+  EXPECT_EQ(hex(bytes.substr(64, 56)),
+            "30 00 00 00 de e8 54 6e\n"
+            "01 00 00 00 01 00 00 00\n"
+            "00 00 00 00 00 00 00 00\n"
+            "00 00 00 00 00 00 00 00\n"
+            "e8 03 00 00 00 00 00 00\n"
+            "08 00 00 00 00 00 00 00\n"
+            "04 00 00 00 81 a1 61 01");
+  EXPECT_EQ(hex(bytes.substr(120)),
+            "28 00 00 00 ec 58 8f db\n"
+            "02 00 00 00 00 00 00 00\n"
+            "01 00 00 00 00 00 00 00\n"
+            "01 00 00 00 00 00 00 00\n"
+            "00 00 00 00 00 00 00 00\n"
+            "00 00 00 00 00 00 00 00");
 }
 
 TEST(WalFormat, NamesOfSegments) {
   EXPECT_EQ(wal::segment_name(42, 7), "00000000000000000042-0000000007.wal");
-  EXPECT_EQ(wal::segment_name(UINT64_MAX, 99'999'999'999),
-            "18446744073709551615-99999999999.wal");
+  EXPECT_EQ(wal::segment_name(UINT64_MAX, 99'999'999'999), "18446744073709551615-99999999999.wal");
   for (const auto& [offset, epoch] : std::vector<std::pair<std::uint64_t, std::uint64_t>>{
            {0, 1}, {42, 7}, {UINT64_MAX, 99'999'999'999}}) {
     const auto parsed = wal::parse_segment_name(wal::segment_name(offset, epoch));
@@ -139,10 +155,10 @@ TEST(WalFormat, NamesOfSegments) {
     EXPECT_EQ(parsed->first_offset, offset);
     EXPECT_EQ(parsed->epoch, epoch);
   }
-  for (const char* other : {"", "LOCK", "00000000000000000042-0000000007.wal.tmp",
-                            "00000000000000000042-000000007.wal", "x0000000000000000042-0000000007.wal",
-                            "00000000000000000042_0000000007.wal",
-                            "99999999999999999999-0000000007.wal"}) {
+  for (const char* other :
+       {"", "LOCK", "00000000000000000042-0000000007.wal.tmp", "00000000000000000042-000000007.wal",
+        "x0000000000000000042-0000000007.wal", "00000000000000000042_0000000007.wal",
+        "99999999999999999999-0000000007.wal"}) {
     EXPECT_FALSE(wal::parse_segment_name(other)) << other;
   }
 }
@@ -158,10 +174,10 @@ TEST_F(WalTest, RotatesAndReplaysEverySegment) {
     expected.push_back("record " + std::to_string(i));
     ASSERT_TRUE(put(*wal, expected.back()).ok());
   }
-  EXPECT_THAT(segments(), ElementsAre("00000000000000000000-0000000001.wal",
-                                      "00000000000000000003-0000000001.wal",
-                                      "00000000000000000006-0000000001.wal",
-                                      "00000000000000000009-0000000001.wal"));
+  EXPECT_THAT(
+      segments(),
+      ElementsAre("00000000000000000000-0000000001.wal", "00000000000000000003-0000000001.wal",
+                  "00000000000000000006-0000000001.wal", "00000000000000000009-0000000001.wal"));
   std::uint64_t bytes = 0;
   for (const auto& [path, contents] : disk_.files()) bytes += contents.size();
   EXPECT_EQ(wal->size_bytes(), bytes);
@@ -251,12 +267,12 @@ TEST_F(WalTest, ATornEndIsCutOff) {
   ASSERT_TRUE(put(*wal, "a").ok());
   wal.reset();
   const auto [path, whole] = *disk_.files().begin();
-  disk_.set_file(path, whole.substr(0, 128) + "\x30half a frame");
+  disk_.set_file(path, whole.substr(0, 120) + "\x30half a frame");
   wal = open(options());
   EXPECT_THAT(replayed_, ElementsAre("a"));
   EXPECT_EQ(recovery_.truncated_bytes, 13U);
   EXPECT_EQ(recovery_.truncated_file, path);
-  EXPECT_EQ(disk_.files().at(path).size(), 128U);
+  EXPECT_EQ(disk_.files().at(path).size(), 120U);
 }
 
 // ---- groups and order ----
@@ -269,9 +285,9 @@ TEST_F(WalTest, ACommitWritesThenSyncsTheFileThenItsFolder) {
   std::vector<std::string> trace = files_.trace();
   trace.erase(trace.begin(), trace.begin() + static_cast<std::ptrdiff_t>(before));
   const std::string name = "00000000000000000000-0000000001.wal";
-  EXPECT_THAT(trace, ElementsAre("open_append " + name, "append " + name, "append " + name,
-                                 "sync " + name, "sync_folder wal", "append " + name,
-                                 "sync " + name));
+  EXPECT_THAT(trace,
+              ElementsAre("open_append " + name, "append " + name, "append " + name, "sync " + name,
+                          "sync_folder wal", "append " + name, "sync " + name));
 }
 
 TEST_F(WalTest, FramesThatComeDuringASyncShareTheNext) {
@@ -295,7 +311,8 @@ TEST_F(WalTest, FramesThatComeDuringASyncShareTheNext) {
   EXPECT_THAT(told(), IsEmpty());
   may_sync.count_down();
   ASSERT_TRUE(wal->commit(next_).ok());
-  EXPECT_THAT(told(), ElementsAre(std::pair(std::uint64_t{1}, true), std::pair(std::uint64_t{21}, true)));
+  EXPECT_THAT(told(),
+              ElementsAre(std::pair(std::uint64_t{1}, true), std::pair(std::uint64_t{21}, true)));
   EXPECT_EQ(syncs, 2);
 }
 
