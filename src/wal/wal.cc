@@ -139,8 +139,7 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
     return std::nullopt;
   }
 
-  // Sees to it that frames which nobody waits for in commit() are committed all the same. Lets the lock go: an executor that
-  // was stopped runs the round here.
+  // Sees to it that frames which nobody waits for in commit() are committed all the same. Lets the lock go.
   void hand_over(std::unique_lock<std::mutex>& lock) {
     const bool needed =
         !waiting_.empty() && !leading_ && !scheduled_ && !failure_ && !closed_ && blocked_ == 0;

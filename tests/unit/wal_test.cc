@@ -347,14 +347,6 @@ TEST_F(WalTest, WhatALeaderLeavesBehindIsCommittedInTheBackground) {
   done.wait();
 }
 
-TEST_F(WalTest, AStoppedExecutorRunsBackgroundCommitsInTheCallersThread) {
-  executor_.stop();
-  auto wal = open(options());
-  enqueue(*wal, "a");
-  wal->commit_in_background();
-  EXPECT_THAT(told(), ElementsAre(std::pair(std::uint64_t{1}, true)));
-}
-
 TEST_F(WalTest, ManyThreadsCommitAndEachAcknowledgementIsSynced) {
   constexpr int threads = 8;
   constexpr int each = 100;
