@@ -193,11 +193,13 @@ std::optional<std::uint64_t> BucketEngine::submit_locked(RecordBatch batch, PutC
   };
   if (std::optional<Error> refusal = refusal_locked()) return answer(*std::move(refusal));
   if (batch.empty()) return answer(visible_end_.load());
-  if (batch.byte_size() > max_batch_bytes) {
-    return answer(make_error(ErrorCode::kInvalidArgument,
-                             "a batch of " + std::to_string(batch.byte_size()) +
-                                 " encoded bytes is too large (at most " +
-                                 std::to_string(max_batch_bytes) + "); put it in parts"));
+  const std::size_t frame_bytes = batch.byte_size() + batch.size() * sizeof(std::uint32_t);
+  if (frame_bytes > max_batch_bytes) {
+    return answer(make_error(
+        ErrorCode::kInvalidArgument,
+        "a batch of " + std::to_string(batch.size()) + " records and " +
+            std::to_string(batch.byte_size()) + " encoded bytes is too large (at most " +
+            std::to_string(max_batch_bytes) + " with four bytes more a record); put it in parts"));
   }
   const std::uint64_t first = tail_.next_offset();
   Result<SchemaPtr> admitted = admit_locked(batch, first);

@@ -26,10 +26,10 @@ std::string encode_payload_head(FrameKind kind, Compression codec, const WalFram
 }
 
 // Puts length and checksum before a payload, of which `records` is the last part.
-EncodedFrame seal(std::string payload, std::string_view records) {
+EncodedFrame seal(std::string payload, std::string_view records, std::uint64_t seed) {
   EncodedFrame encoded;
   append_little_endian(encoded.head, static_cast<std::uint32_t>(payload.size() + records.size()));
-  Checksum checksum;
+  Checksum checksum(seed);
   checksum.update(encoded.head);
   checksum.update(payload);
   checksum.update(records);
@@ -53,6 +53,13 @@ bool has_plausible_size(std::string_view payload) {
 
 }  // namespace
 
+std::uint64_t frame_seed(std::uint64_t bucket_identity, std::uint64_t epoch) {
+  std::string identity;
+  append_little_endian(identity, bucket_identity);
+  append_little_endian(identity, epoch);
+  return checksum64(identity);
+}
+
 void EncodedFrame::append_to(std::vector<std::string_view>* pieces) const {
   pieces->push_back(head);
   if (!records.empty()) pieces->push_back(records);
@@ -60,26 +67,26 @@ void EncodedFrame::append_to(std::vector<std::string_view>* pieces) const {
 }
 
 EncodedFrame encode_records_frame(const WalFrame& frame, std::uint64_t durable_up_to,
-                                  Compression codec) {
+                                  Compression codec, std::uint64_t seed) {
   const std::string_view lengths(reinterpret_cast<const char*>(frame.record_bytes.data()),
                                  frame.record_bytes.size_bytes());
   std::string payload = encode_payload_head(FrameKind::kRecords, codec, frame, durable_up_to,
                                             lengths.size() + frame.records.size());
   if (codec == Compression::kNone) {
     payload += lengths;
-    return seal(std::move(payload), frame.records);
+    return seal(std::move(payload), frame.records, seed);
   }
   std::string body(lengths);
   body += frame.records;
   payload += compress(codec, body);
-  return seal(std::move(payload), {});
+  return seal(std::move(payload), {}, seed);
 }
 
-EncodedFrame encode_clean_end(std::uint64_t end_offset) {
+EncodedFrame encode_clean_end(std::uint64_t end_offset, std::uint64_t seed) {
   WalFrame frame;
   frame.first_offset = end_offset;
   return seal(encode_payload_head(FrameKind::kCleanEnd, Compression::kNone, frame, end_offset, 0),
-              {});
+              {}, seed);
 }
 
 bool FrameDecoder::decode(std::string_view file, std::size_t position, DecodedFrame* frame) {
@@ -100,7 +107,7 @@ bool FrameDecoder::decode(std::string_view file, std::size_t position, DecodedFr
     return false;
   }
   frame->checksum = load_little_endian<std::uint32_t>(header + 4);
-  Checksum checksum;
+  Checksum checksum(seed_);
   checksum.update({header, sizeof(length)});
   checksum.update(payload);
   if (checksum.digest32() != frame->checksum) return false;

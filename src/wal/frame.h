@@ -23,10 +23,14 @@ struct EncodedFrame {
   void append_to(std::vector<std::string_view>* pieces) const;
 };
 
+// Ties a frame's checksum to one opening of one bucket, so that a frame which a record happens to contain (a copy of some
+// log, say) is not taken for one of this log.
+std::uint64_t frame_seed(std::uint64_t bucket_identity, std::uint64_t epoch);
+
 // `frame.records` must outlive the result unless it is compressed.
 EncodedFrame encode_records_frame(const WalFrame& frame, std::uint64_t durable_up_to,
-                                  Compression codec);
-EncodedFrame encode_clean_end(std::uint64_t end_offset);
+                                  Compression codec, std::uint64_t seed);
+EncodedFrame encode_clean_end(std::uint64_t end_offset, std::uint64_t seed);
 
 struct DecodedFrame {
   FrameKind kind = FrameKind::kRecords;
@@ -42,12 +46,15 @@ struct DecodedFrame {
 
 class FrameDecoder {
  public:
+  explicit FrameDecoder(std::uint64_t seed) : seed_(seed) {}
+
   // Whether a whole, valid frame stands at `position` of the segment. Reads nothing outside `file`.
   bool decode(std::string_view file, std::size_t position, DecodedFrame* frame);
 
  private:
   bool decode_body(std::string_view payload, std::uint32_t count, DecodedFrame* frame);
 
+  const std::uint64_t seed_;
   std::string expanded_;
   std::vector<std::uint32_t> lengths_;
 };

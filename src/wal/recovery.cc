@@ -68,7 +68,7 @@ class Recovery {
     next_offset_ = header->first_offset;
     std::size_t position = segment_header_bytes;
     std::uint32_t last_checksum = 0;
-    FrameDecoder decoder;
+    FrameDecoder decoder(frame_seed(header->bucket_identity, header->epoch));
     DecodedFrame frame;
     while (position < bytes.size() && decoder.decode(bytes, position, &frame) &&
            frame.first_offset == next_offset_) {
@@ -140,7 +140,7 @@ class Recovery {
     // A power cut may keep later bytes of a first write and lose the header's: then that reads as zeros.
     const std::size_t first_byte = bytes.find_first_not_of('\0');
     const bool lost = first_byte >= std::min(segment_header_bytes, bytes.size());
-    const std::optional<std::uint64_t> durable = find_frame(bytes, segment_header_bytes);
+    const std::optional<std::uint64_t> durable = find_frame(segment, bytes, segment_header_bytes);
     if (durable && (!lost || *durable > segment.name.first_offset))
       return damaged(segment, 0, "the header is damaged, but frames follow it");
     return discard(segment);
@@ -148,6 +148,13 @@ class Recovery {
 
   // A last segment that acknowledged nothing.
   Status discard(const Candidate& segment) {
+    // Its predecessor was made durable before it was begun: what lies between was there.
+    if (segment.name.first_offset > std::max(next_offset_, flushed_to_)) {
+      return damaged(segment, 0,
+                     "the segment was begun at offset " +
+                         std::to_string(segment.name.first_offset) +
+                         ", but what came before it is not there");
+    }
     log_.highest_epoch = std::max(log_.highest_epoch, segment.name.epoch);
     PERSISTING_RETURN_IF_ERROR(file_system_.remove_file(segment.path));
     return file_system_.sync_folder(options_.folder);
@@ -157,7 +164,7 @@ class Recovery {
   Status handle_end(const Candidate& segment, const std::string& bytes, std::size_t position) {
     const bool only_zeros = bytes.find_first_not_of('\0', position) == std::string::npos;
     if (!only_zeros) {
-      const std::optional<std::uint64_t> durable = find_frame(bytes, position);
+      const std::optional<std::uint64_t> durable = find_frame(segment, bytes, position);
       if (durable && *durable > next_offset_) {
         return damaged(
             segment, position,
@@ -177,9 +184,10 @@ class Recovery {
   }
 
   // The highest durable-up-to of the valid frames at or after `position`; nothing where there is none.
-  std::optional<std::uint64_t> find_frame(const std::string& bytes, std::size_t position) const {
+  std::optional<std::uint64_t> find_frame(const Candidate& segment, const std::string& bytes,
+                                          std::size_t position) const {
     std::optional<std::uint64_t> durable;
-    FrameDecoder decoder;
+    FrameDecoder decoder(frame_seed(options_.bucket_identity, segment.name.epoch));
     DecodedFrame frame;
     while (position < bytes.size()) {
       const bool valid =

@@ -128,7 +128,8 @@ Status SegmentWriter::finish() {
   // The mark says that everything before it is durable.
   PERSISTING_RETURN_IF_ERROR(sync());
   if (active_ != nullptr && active_->has_frames)
-    PERSISTING_RETURN_IF_ERROR(write({encode_clean_end(active_->end_offset)}));
+    PERSISTING_RETURN_IF_ERROR(write(
+        {encode_clean_end(active_->end_offset, frame_seed(options_.bucket_identity, epoch_))}));
   PERSISTING_RETURN_IF_ERROR(sync());
   active_.reset();
   return ok_status();

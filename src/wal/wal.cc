@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "wal/frame.h"
 #include "wal/recovery.h"
 #include "wal/segment_writer.h"
 
@@ -193,7 +194,7 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
     for (const Waiting& waiting : round) {
       frames.push_back(encode_records_frame(
           {waiting.first_offset, waiting.timestamp_us, waiting.record_bytes, waiting.records},
-          durable, options_.compression));
+          durable, options_.compression, seed_));
     }
     PERSISTING_RETURN_IF_ERROR(writer_.append(frames, round.front().first_offset, end));
     if (options_.sync_interval.count() > 0) return ok_status();
@@ -269,6 +270,7 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
   Executor& executor_;
   const WalOptions options_;
   const std::uint64_t epoch_;
+  const std::uint64_t seed_ = frame_seed(options_.bucket_identity, epoch_);
   const Wal::Listener listener_;
   std::mutex listener_mutex_;          // one call at a time; taken with no other lock
   std::optional<Error> told_failure_;  // under listener_mutex_
@@ -294,25 +296,47 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
 
 namespace {
 
-// Owns a commit queue; tasks on the executor may outlive it.
+// Owns a commit queue; tasks on the executor may outlive it. In a forked child nothing may touch the queue, whose locks and
+// files are the parent's: every call is refused, and the end leaks it.
 class QueuedWal : public Wal {
  public:
-  explicit QueuedWal(std::shared_ptr<CommitQueue> queue) : queue_(std::move(queue)) {}
-  ~QueuedWal() override { (void)queue_->close(); }
+  explicit QueuedWal(std::shared_ptr<CommitQueue> queue)
+      : queue_(std::move(queue)), fork_generation_(fork_generation()) {}
+  ~QueuedWal() override {
+    if (is_child()) {
+      (void)new std::shared_ptr<CommitQueue>(std::move(queue_));
+    } else {
+      (void)queue_->close();
+    }
+  }
   QueuedWal(const QueuedWal&) = delete;
   QueuedWal& operator=(const QueuedWal&) = delete;
 
-  void enqueue(const WalFrame& frame) override { queue_->enqueue(frame); }
-  Status commit(std::uint64_t end_offset) override { return queue_->commit(end_offset); }
-  void commit_in_background() override { queue_->commit_in_background(); }
-  Status sync() override { return queue_->sync(); }
-  Status retire(std::uint64_t flushed_to) override { return queue_->retire(flushed_to); }
-  Status close() override { return queue_->close(); }
+  void enqueue(const WalFrame& frame) override {
+    if (!is_child()) queue_->enqueue(frame);
+  }
+  Status commit(std::uint64_t end_offset) override {
+    return is_child() ? refused() : queue_->commit(end_offset);
+  }
+  void commit_in_background() override {
+    if (!is_child()) queue_->commit_in_background();
+  }
+  Status sync() override { return is_child() ? refused() : queue_->sync(); }
+  Status retire(std::uint64_t flushed_to) override {
+    return is_child() ? refused() : queue_->retire(flushed_to);
+  }
+  Status close() override { return is_child() ? refused() : queue_->close(); }
   std::uint64_t epoch() const override { return queue_->epoch(); }
   std::uint64_t size_bytes() const override { return queue_->size_bytes(); }
 
  private:
-  const std::shared_ptr<CommitQueue> queue_;
+  bool is_child() const { return fork_generation_ != fork_generation(); }
+  static Status refused() {
+    return wal_error(ErrorCode::kClosed, "the log was opened before this process was forked");
+  }
+
+  std::shared_ptr<CommitQueue> queue_;
+  const std::uint64_t fork_generation_;
 };
 
 }  // namespace

@@ -17,7 +17,7 @@
 //                                                40  body: count × u32 record lengths, then the records
 //                                            zeros up to a multiple of 8
 //
-// Checksums are the low 32 bits of XXH3-64. Durable-up-to: every offset below it was known to be durable when the
+// Checksums are the low 32 bits of XXH3-64; that of a frame is seeded with bucket and epoch (frame.h). Durable-up-to: every offset below it was known to be durable when the
 // frame was written; so a valid frame tells whether damage before it hit something durable.
 // Example: a frame of one record {"a": 1} (81 a1 61 01) at offset 0 of an empty log:
 //   30 00 00 00 | checksum | 01 00 0000 | 01000000 | 00×8 | 00×8 | time | 08 00×7 | 04000000 | 81a16101

@@ -138,18 +138,23 @@ class DamagedLog : public ::testing::TestWithParam<Compression> {
     for (const auto& [path, bytes] : files_) add_frames(segment++, bytes);
   }
 
+  static std::uint64_t seed_of(const std::string& segment) {
+    const wal::SegmentHeader header = wal::decode_segment_header(segment).value();
+    return wal::frame_seed(header.bucket_identity, header.epoch);
+  }
+
   std::size_t segment_records(std::size_t index) {
     const std::string bytes = std::next(disk_.files().begin(), static_cast<long>(index))->second;
     std::size_t count = 0;
     std::size_t position = wal::segment_header_bytes;
-    wal::FrameDecoder decoder;
+    wal::FrameDecoder decoder(seed_of(bytes));
     wal::DecodedFrame frame;
     for (; decoder.decode(bytes, position, &frame); position += frame.file_bytes) ++count;
     return count;
   }
 
   void add_frames(std::size_t segment, const std::string& bytes) {
-    wal::FrameDecoder decoder;
+    wal::FrameDecoder decoder(seed_of(bytes));
     wal::DecodedFrame frame;
     std::size_t position = wal::segment_header_bytes;
     for (; decoder.decode(bytes, position, &frame); position += frame.file_bytes) {

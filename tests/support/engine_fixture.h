@@ -34,7 +34,9 @@ class EngineTest : public ::testing::Test {
   }
 
   Result<std::shared_ptr<BucketEngine>> try_open(const EngineOptions& options) {
-    return BucketEngine::open(options, environment());
+    auto engine = BucketEngine::open(options, environment());
+    if (engine) opened_.push_back(*engine);
+    return engine;
   }
   std::shared_ptr<BucketEngine> open(const EngineOptions& options) {
     auto engine = try_open(options);
@@ -63,8 +65,16 @@ class EngineTest : public ::testing::Test {
     return rows;
   }
 
+  // A flush that still runs uses the tables and the folder.
+  void TearDown() override {
+    for (const auto& opened : opened_) {
+      if (const auto engine = opened.lock()) (void)engine->shut_down();
+    }
+  }
+
   TemporaryFolder folder_;
   MemoryTables tables_;
+  std::vector<std::weak_ptr<BucketEngine>> opened_;
 };
 
 }  // namespace persisting::testing

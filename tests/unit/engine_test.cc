@@ -287,6 +287,23 @@ TEST_F(EngineTest, AForkedChildIsRefusedAndTheParentGoesOn) {
   EXPECT_EQ(read(*engine), numbered(0, 2));
 }
 
+TEST_F(EngineTest, AForkedChildThatDestroysTheEngineHarmsNothing) {
+  auto engine = open();
+  put(*engine, numbered(0, 1));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    engine.reset();  // must not write into the parent's log, nor unlock its bucket
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(try_open(options()).error().code, ErrorCode::kBusy);
+  put(*engine, numbered(1, 1));
+  stop(engine);
+  EXPECT_EQ(read(*open()), numbered(0, 2));
+}
+
 TEST_F(EngineTest, ListenersHearOfEveryAcknowledgement) {
   auto engine = open();
   std::atomic<int> heard = 0;

@@ -40,6 +40,18 @@ std::string hex(std::string_view bytes) {
   return text;
 }
 
+// A frame of one record "x", as it stands in a segment.
+std::string frame_bytes(std::uint64_t first, std::uint64_t durable, std::uint64_t seed) {
+  const std::array lengths{1U};
+  const wal::EncodedFrame encoded =
+      wal::encode_records_frame({first, 1000, lengths, "x"}, durable, Compression::kNone, seed);
+  std::vector<std::string_view> pieces;
+  encoded.append_to(&pieces);
+  std::string bytes;
+  for (const std::string_view piece : pieces) bytes += piece;
+  return bytes;
+}
+
 class WalTest : public ::testing::Test {
  protected:
   using Told = std::vector<std::pair<std::uint64_t, bool>>;
@@ -129,7 +141,7 @@ TEST_F(WalTest, HasTheBytesOfTheWorkedExample) {
             "00 00 00 00 00 00 00 00\n"
             "00 00 00 00 42 f2 b9 32");
   EXPECT_EQ(hex(bytes.substr(64, 56)),
-            "30 00 00 00 de e8 54 6e\n"
+            "30 00 00 00 5e 4a 74 d0\n"
             "01 00 00 00 01 00 00 00\n"
             "00 00 00 00 00 00 00 00\n"
             "00 00 00 00 00 00 00 00\n"
@@ -137,7 +149,7 @@ TEST_F(WalTest, HasTheBytesOfTheWorkedExample) {
             "08 00 00 00 00 00 00 00\n"
             "04 00 00 00 81 a1 61 01");
   EXPECT_EQ(hex(bytes.substr(120)),
-            "28 00 00 00 ec 58 8f db\n"
+            "28 00 00 00 97 c0 5f 4f\n"
             "02 00 00 00 00 00 00 00\n"
             "01 00 00 00 00 00 00 00\n"
             "01 00 00 00 00 00 00 00\n"
@@ -273,6 +285,41 @@ TEST_F(WalTest, ATornEndIsCutOff) {
   EXPECT_EQ(recovery_.truncated_bytes, 13U);
   EXPECT_EQ(recovery_.truncated_file, path);
   EXPECT_EQ(disk_.files().at(path).size(), 120U);
+}
+
+// A record may hold a copy of some log: within a torn write its frames prove nothing.
+TEST_F(WalTest, AFrameInsideATornRecordIsNoFrameOfThisLog) {
+  const std::string path = "/bucket/wal/" + wal::segment_name(0, 1);
+  const std::uint64_t own = wal::frame_seed(bucket_identity, 1);
+  const std::string torn_head(8, '\x7f');
+  for (const std::uint64_t other : {wal::frame_seed(7, 1), wal::frame_seed(bucket_identity, 2)}) {
+    disk_.set_file(path, wal::encode_segment_header({bucket_identity, 1, 0, {}}) +
+                             frame_bytes(0, 0, own) + torn_head + frame_bytes(9, 9, other));
+    auto wal = open(options());
+    EXPECT_EQ(recovery_.next_offset, 1U);
+    EXPECT_GT(recovery_.truncated_bytes, 0U);
+  }
+}
+
+// Whole frames that do not continue the offsets are no part of the log.
+TEST_F(WalTest, AFrameWithAnotherFirstOffsetEndsTheLogOrIsCorruption) {
+  const std::string path = "/bucket/wal/" + wal::segment_name(0, 1);
+  const auto frame = [](std::uint64_t first, std::uint64_t durable) {
+    return frame_bytes(first, durable, wal::frame_seed(bucket_identity, 1));
+  };
+  const std::string begin =
+      wal::encode_segment_header({bucket_identity, 1, 0, {}}) + frame(0, 0) + frame(1, 1);
+  for (const std::uint64_t first : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{3}}) {
+    disk_.set_file(path, begin + frame(first, 2));
+    open(options());
+    EXPECT_THAT(replayed_, ElementsAre("x", "x")) << first;
+    EXPECT_EQ(disk_.files().at(path), begin);
+  }
+  disk_.set_file(path, begin + frame(3, 3));
+  const auto refused = try_open(options());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kCorruption);
+  EXPECT_THAT(refused.error().message, HasSubstr(path + ": byte " + std::to_string(begin.size())));
 }
 
 // ---- groups and order ----
