@@ -35,7 +35,7 @@ def pytest_sessionfinish(session, exitstatus):
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config):
-    """End without finalizing the interpreter: Pulsing's threads crash it then, with or without us."""
+    """End without finalizing the interpreter: Pulsing's threads crash it, with or without us."""
     if pul is not None and _exit_status in config.stash:
         atexit._run_exitfuncs()
         config.get_terminal_writer().flush()

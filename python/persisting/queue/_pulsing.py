@@ -177,8 +177,14 @@ class RemoteBucket:
         if self._proxy is None:
             await self.find()
         try:
-            call: Awaitable[Any] = getattr(self._proxy, method)(*args)
-            answer = await call
+            try:
+                answer = await self._call(method, args)
+            except Exception as error:
+                if not is_lookup_failure(error):
+                    raise
+                # The bucket has moved, and the call went to nobody: once more, to the new place.
+                await self.find()
+                answer = await self._call(method, args)
         except Exception as error:  # noqa: BLE001 - Pulsing raises many; re-raised
             self._fail(error)
         if answer is None:
@@ -189,6 +195,10 @@ class RemoteBucket:
                 " not"
             )
         return answer
+
+    def _call(self, method: str, args: tuple[Any, ...]) -> Awaitable[Any]:
+        call: Awaitable[Any] = getattr(self._proxy, method)(*args)
+        return call
 
     def _fail(self, error: Exception) -> NoReturn:
         if not is_actor_error(error):

@@ -161,6 +161,8 @@ class NativeStorage:
     async def wait_beyond(self, position: int, timeout: float | None) -> bool:  # noqa: ASYNC109
         """Return True once `position` holds a record, or at closing; False at the timeout."""
         arrival: Any = self._native.wait_beyond(position)
+        if arrival is None:  # it has come between the look at the log and this
+            return True
         try:
             await asyncio.wait_for(arrival, timeout)
         except TimeoutError:

@@ -52,10 +52,10 @@ class Node:
         return True
 
     async def buckets(self):
-        """The ids of the buckets that this node serves."""
-        module = queue_module()
-        manager = await module.get_storage_manager(self.system._inner)
-        return [each["bucket_id"] for each in await manager.list_buckets()]
+        """The ids of the buckets whose actors run on this node."""
+        names = self.system.local_actor_names()
+        mark = "actors/bucket_t_"
+        return [int(name.removeprefix(mark)) for name in names if name.startswith(mark)]
 
 
 async def main(address, storage, num_buckets, seeds):
