@@ -43,7 +43,8 @@ struct BackendStats {
 };
 
 // Receives the first offset of what was put, or why it was refused. Called exactly once, from any
-// thread, with no lock of the library held.
+// thread, with no lock of the library held; it must not block, and so not call a blocking put or flush of the
+// same backend: that one waits for the thread which makes this call.
 using PutCallback = std::function<void(Result<std::uint64_t>)>;
 using StatusCallback = std::function<void(Status)>;
 using GetCallback = std::function<void(Result<RecordBatch>)>;

@@ -127,8 +127,8 @@ def test_three_nodes_and_a_kill(start):
     assert eventually(lambda: sorted(nodes[0].ask("get"))) == expected
     assert eventually(lambda: sorted(nodes[1].ask("get"))) == expected
 
-    # It starts again, and all three go on. A put that failed may have been kept by some buckets, and
-    # is repeated; so of what is put now only the acknowledged numbers are compared.
+    # It starts again, and all three go on. A put that failed may have been kept by some buckets,
+    # and is repeated; so of what is put now only the acknowledged numbers are compared.
     nodes[2] = start(addresses[2], addresses[:1])
     assert nodes[2].answer() == "ready"
     eventually(lambda: nodes[2].ask("members") == 3)
