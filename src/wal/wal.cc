@@ -301,41 +301,43 @@ namespace {
 class QueuedWal : public Wal {
  public:
   explicit QueuedWal(std::shared_ptr<CommitQueue> queue)
-      : queue_(std::move(queue)), fork_generation_(fork_generation()) {}
+      : queue_(std::make_unique<std::shared_ptr<CommitQueue>>(std::move(queue))),
+        fork_generation_(fork_generation()) {}
   ~QueuedWal() override {
     if (is_child()) {
-      (void)new std::shared_ptr<CommitQueue>(std::move(queue_));
+      (void)queue_.release();
     } else {
-      (void)queue_->close();
+      (void)queue().close();
     }
   }
   QueuedWal(const QueuedWal&) = delete;
   QueuedWal& operator=(const QueuedWal&) = delete;
 
   void enqueue(const WalFrame& frame) override {
-    if (!is_child()) queue_->enqueue(frame);
+    if (!is_child()) queue().enqueue(frame);
   }
   Status commit(std::uint64_t end_offset) override {
-    return is_child() ? refused() : queue_->commit(end_offset);
+    return is_child() ? refused() : queue().commit(end_offset);
   }
   void commit_in_background() override {
-    if (!is_child()) queue_->commit_in_background();
+    if (!is_child()) queue().commit_in_background();
   }
-  Status sync() override { return is_child() ? refused() : queue_->sync(); }
+  Status sync() override { return is_child() ? refused() : queue().sync(); }
   Status retire(std::uint64_t flushed_to) override {
-    return is_child() ? refused() : queue_->retire(flushed_to);
+    return is_child() ? refused() : queue().retire(flushed_to);
   }
-  Status close() override { return is_child() ? refused() : queue_->close(); }
-  std::uint64_t epoch() const override { return queue_->epoch(); }
-  std::uint64_t size_bytes() const override { return queue_->size_bytes(); }
+  Status close() override { return is_child() ? refused() : queue().close(); }
+  std::uint64_t epoch() const override { return queue().epoch(); }
+  std::uint64_t size_bytes() const override { return queue().size_bytes(); }
 
  private:
+  CommitQueue& queue() const { return **queue_; }
   bool is_child() const { return fork_generation_ != fork_generation(); }
   static Status refused() {
     return wal_error(ErrorCode::kClosed, "the log was opened before this process was forked");
   }
 
-  std::shared_ptr<CommitQueue> queue_;
+  std::unique_ptr<std::shared_ptr<CommitQueue>> queue_;  // on the heap, so that a child can leak it
   const std::uint64_t fork_generation_;
 };
 

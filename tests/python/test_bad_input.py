@@ -203,6 +203,46 @@ async def test_an_unwritable_path(storage):
         storage.chmod(0o700)
 
 
+def test_a_full_disk(storage):
+    """A limit of file sizes stands for the disk: a write fails half-way, as on a full one."""
+    code = """
+import resource, signal, sys
+from persisting.queue import PersistingBackend, StorageError, WALError
+
+backend = PersistingBackend(0, sys.argv[1]).sync()
+backend.put({"id": 0, "text": "x" * 1000})
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+acknowledged = 1
+try:
+    while acknowledged < 1000:
+        backend.put({"id": acknowledged, "text": "x" * 1000})
+        acknowledged += 1
+except WALError as error:
+    assert "large" in str(error), error
+try:
+    backend.put({"id": -1})
+except StorageError:
+    print(acknowledged, flush=True)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(storage / "bucket_0")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.stdout, ended.stderr
+    acknowledged = int(ended.stdout)
+    assert 100 < acknowledged < 400
+    with PersistingBackend(0, storage / "bucket_0").sync() as backend:
+        found = ids(backend.get())
+        # The record that was refused may have got to the disk; nothing after it has.
+        assert found in (list(range(acknowledged)), list(range(acknowledged + 1)))
+        backend.put({"id": 5000, "text": "x"})
+
+
 @contextlib.contextmanager
 def held_by_another_process(folder):
     code = (
@@ -251,6 +291,17 @@ async def test_another_number_of_buckets(storage, writer):
     assert len(await stored(storage)) == 40
 
 
+async def test_another_number_of_buckets_makes_no_new_bucket(storage, writer):
+    await writer.put([{"id": i} for i in range(40)])
+    await writer.close()
+    async with await write_queue(None, "t", num_buckets=8, storage_path=storage) as other:
+        number = next(i for i in range(100) if other.queue.get_bucket_id(i) >= 4)
+        with pytest.raises(ValueError, match=r"num_buckets.*4.*8"):
+            await other.put({"id": number})
+    assert not (storage / f"bucket_{other.queue.get_bucket_id(number)}" / "data.lance").exists()
+    assert len(await stored(storage)) == 40
+
+
 async def test_another_number_of_buckets_while_open(storage, writer):
     await writer.put([{"id": i} for i in range(40)])
     async with await read_queue(None, "t", num_buckets=8, storage_path=storage) as reader:
@@ -289,6 +340,15 @@ async def test_two_topics_in_one_folder(storage, writer):
     async with await write_queue(None, "other", storage_path=storage) as other:
         with pytest.raises(ValueError, match=r"'t'.*'other'"):
             await other.put([{"id": i} for i in range(40)])
+
+
+async def test_two_topics_in_one_folder_one_after_the_other(storage, writer):
+    await writer.put([{"id": i} for i in range(40)])
+    await writer.close()
+    async with await write_queue(None, "other", storage_path=storage) as other:
+        with pytest.raises(ValueError, match=r"'t'.*'other'"):
+            await other.put([{"id": i} for i in range(40)])
+    assert len(await stored(storage)) == 40
 
 
 async def test_two_topics_in_memory_are_apart():

@@ -194,6 +194,15 @@ async def test_concurrent_puts_keep_their_own_fields(storage):
         assert len(await chosen(backend, "odd", size=1000, task="u")) == 50
 
 
+async def test_a_record_is_not_ready_before_its_fields_are_known(storage):
+    async with PersistingBackend(0, str(storage / "bucket_0")) as backend:
+        for _ in range(100):
+            putting = asyncio.create_task(backend.put({"a": 1}))
+            while not putting.done():
+                assert await chosen(backend, "b") == []
+                await asyncio.sleep(0)
+
+
 async def test_recovered_records_are_ready_with_every_field(storage):
     folder = str(storage / "bucket_0")
     async with PersistingBackend(0, folder) as backend:

@@ -301,6 +301,15 @@ async def test_other_settings_than_stored(system, storage):
     await other.shutdown()
 
 
+async def test_two_topics_in_one_folder(system, storage):
+    writer = await write_queue(system, "t", num_buckets=1, storage_path=storage)
+    await writer.put({"id": 1})
+    other = await write_queue(system, "other", num_buckets=1, storage_path=storage)
+    with pytest.raises(ValueError, match=r"'t'.*'other'"):
+        await other.put({"id": 2})
+    assert ids(await reading(system, "t", storage, num_buckets=1)) == [1]
+
+
 async def test_a_call_without_an_answer_is_no_success(system, storage):
     writer = await write_queue(system, "t", num_buckets=1, storage_path=storage)
     await writer.put({"id": 1})

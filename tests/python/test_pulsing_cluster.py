@@ -120,7 +120,7 @@ def test_three_nodes_and_a_kill(start):
     assert all(sorted(node.ask("get")) == expected for node in nodes)
 
     # One is killed; whoever owns its buckets now opens them on the same disk, with every record.
-    # Both survivors notice first: a manager asked earlier may resolve the dead actor and keep it.
+    # Both survivors are to notice first: a manager asked before may keep the dead actor for good.
     nodes[2].kill()
     for node in nodes[:2]:
         eventually(lambda node=node: node.ask("members") == 2)
