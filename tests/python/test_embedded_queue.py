@@ -271,10 +271,32 @@ async def test_a_cancelled_get_skips_nothing(storage, writer):
         assert await reader.get() == in_bucket(0, 5)
 
 
-async def test_concurrent_gets_share_the_records(writer, reader):
-    await writer.put([{"id": i} for i in range(100)])
-    pages = await asyncio.gather(*(reader.get(limit=30) for _ in range(6)))
+class Suspending(MemoryBackend):
+    """Answers after a turn of the loop, as a backend does that reads from the disk."""
+
+    async def get(self, limit=None, offset=0):
+        await asyncio.sleep(0)
+        return await super().get(limit, offset)
+
+
+async def test_concurrent_gets_share_the_records():
+    async with await write_queue(None, "t", backend=Suspending) as writer:
+        await writer.put([{"id": i} for i in range(100)])
+        async with await read_queue(None, "t", backend=Suspending) as reader:
+            pages = await asyncio.gather(*(reader.get(limit=30) for _ in range(6)))
     assert sorted(i for page in pages for i in ids(page)) == list(range(100))
+
+
+async def test_an_offset_set_during_a_get_counts():
+    async with await write_queue(None, "t", num_buckets=1, backend=Suspending) as writer:
+        await writer.put([{"id": i} for i in range(10)])
+        async with await read_queue(None, "t", num_buckets=1, backend=Suspending) as reader:
+            await reader.get(limit=0)
+            getting = asyncio.create_task(reader.get())
+            await asyncio.sleep(0)
+            reader.set_offset(7)
+            assert ids(await getting) == [7, 8, 9]
+            assert reader.offsets == {0: 10}
 
 
 async def test_a_failing_bucket_is_reported_and_nothing_is_skipped(storage):

@@ -43,10 +43,8 @@ async def wait_for_records(
         while True:
             left = None if deadline is None else max(deadline - loop.time(), 0.0)
             done = await _first_of(waits, left)
-            arrived = [
-                task.result() for task in done
-            ]  # all of them, so that no error is passed over
-            if any(arrived):
+            outcomes = [task.result() for task in done]  # all, so that no error is passed over
+            if any(outcomes):
                 return True
             if deadline is not None and loop.time() >= deadline:
                 return False
