@@ -299,6 +299,7 @@ def test_a_forked_child_leaves_the_parents_backend_alone(storage):
         storage / "bucket_0",
     )
     assert result.stdout == "2\n"
+    assert "closing backends" not in result.stderr
 
 
 def test_a_forgotten_backend_is_flushed(storage):

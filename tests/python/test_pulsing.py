@@ -326,6 +326,19 @@ async def test_a_call_without_an_answer_is_no_success(system, storage):
     assert ids(await reading(system, "t", storage, num_buckets=1)) == [1, 3]
 
 
+async def test_a_bucket_that_has_moved_is_looked_up_again(system, storage):
+    writer = await write_queue(system, "t", num_buckets=1, storage_path=storage)
+    await writer.put({"id": 1})
+
+    class Moved:
+        async def put(self, record):
+            raise RuntimeError("Named actor not found: actors/bucket_t_0")
+
+    writer.queue._buckets[0]._proxy = Moved()
+    await writer.put({"id": 2})
+    assert ids(await reading(system, "t", storage, num_buckets=1)) == [1, 2]
+
+
 async def test_a_backend_that_the_owner_does_not_know(system, monkeypatch):
     class StrangerBackend(MemoryBackend):
         pass
