@@ -18,7 +18,12 @@ Result<std::unique_ptr<Table>> LanceTable::open(FileSystem& file_system,
   PERSISTING_ASSIGN_OR_RETURN(table->dataset_, choose_head(file_system, engine, path, known));
   if (table->dataset_ == nullptr) return std::unique_ptr<Table>(std::move(table));
   table->version_ = known;
-  if (table->dataset_->version() != known.version) {
+  if (table->dataset_->version() == known.version) {
+    // What led to a version that a checkpoint names was made durable before that checkpoint.
+    PERSISTING_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                                file_system.list_folder(path + transactions_folder));
+    table->synced_.insert(names.begin(), names.end());
+  } else {
     // Whoever committed it may not have lived to sync it.
     PERSISTING_ASSIGN_OR_RETURN(const std::vector<DataFile> files, table->dataset_->data_files());
     PERSISTING_RETURN_IF_ERROR(table->sync_data_files(files));

@@ -95,7 +95,6 @@ class StorageManager:
                 entry = self._entries.get(key)
                 first = entry is None
                 if entry is None:
-                    self._refuse_other_topic(key, backend_class)
                     entry = self._entries[key] = _Entry(backend_class, options)
                     entry.opened.set_running_or_notify_cancel()
                 closing = entry.closed
@@ -130,18 +129,6 @@ class StorageManager:
         text("topic", topic)
         path = storage_path or default_storage_path(topic, self.base_storage_path)
         return _Key(str(Path(path).resolve()), topic, whole_number("bucket_id", bucket_id))
-
-    def _refuse_other_topic(self, key: _Key, backend_class: type[Any]) -> None:
-        """Two topics in one folder would be one sequence of records."""
-        if not _keeps_files(backend_class):
-            return
-        for other, entry in self._entries.items():
-            same_place = (other.storage_path, other.bucket_id) == (key.storage_path, key.bucket_id)
-            if same_place and _keeps_files(entry.backend):
-                raise ValueError(
-                    f"{key.storage_path} is in use by topic {other.topic!r}; topic {key.topic!r}"
-                    " needs a storage path of its own"
-                )
 
     async def _open(self, key: _Key, entry: _Entry, batch_size: int) -> None:
         folder = str(Path(key.storage_path) / f"bucket_{key.bucket_id}")
@@ -238,10 +225,6 @@ class EmbeddedBuckets:
 def _holds(entry: _Entry, bucket: BucketStorage) -> bool:
     opened = entry.opened
     return opened.done() and opened.exception() is None and opened.result() is bucket
-
-
-def _keeps_files(backend: type[Any]) -> bool:
-    return issubclass(backend, NativeStorage) and backend._kind != "memory"  # noqa: SLF001 - our own
 
 
 def _refuse_other_settings(
