@@ -1,6 +1,7 @@
 """What several tests share."""
 
 import asyncio
+import hashlib
 import math
 from pathlib import Path
 
@@ -93,3 +94,9 @@ class Tick:
 
 def ids(records):
     return [record["id"] for record in records]
+
+
+def reference_bucket(value, num_buckets):
+    """Pulsing's rule, written down once more."""
+    text = "" if value is None else str(value)
+    return int(hashlib.md5(text.encode()).hexdigest(), 16) % num_buckets

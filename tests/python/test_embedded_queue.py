@@ -1,14 +1,10 @@
 """The embedded queue: one process, no Pulsing."""
 
 import asyncio
-import hashlib
-import threading
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from helpers import Tick, ids
+from helpers import Tick, ids, reference_bucket
 from persisting.queue import (
     MemoryBackend,
     Queue,
@@ -19,42 +15,6 @@ from persisting.queue import (
     read_queue,
     write_queue,
 )
-
-any_value = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(),
-    st.just("日本語 🛫"),
-    st.just(""),
-)
-
-
-def reference_bucket(value, num_buckets):
-    text = "" if value is None else str(value)
-    return int(hashlib.md5(text.encode()).hexdigest(), 16) % num_buckets
-
-
-@given(value=any_value, num_buckets=st.integers(1, 1000))
-def test_bucket_of_a_value(value, num_buckets):
-    queue = Queue(None, "t", num_buckets=num_buckets)
-    assert queue.get_bucket_id(value) == reference_bucket(value, num_buckets)
-
-
-@pytest.mark.pulsing
-@given(value=any_value, num_buckets=st.integers(1, 1000))
-def test_bucket_of_a_value_is_pulsings(value, num_buckets):
-    import pulsing as pul
-
-    if pul.__version__ == "0.1.0":
-        from pulsing.queue import Queue as PulsingQueue
-    else:
-        from pulsing.streaming import Queue as PulsingQueue
-    theirs = PulsingQueue.__new__(PulsingQueue)
-    theirs.num_buckets = num_buckets
-    ours = Queue(None, "t", num_buckets=num_buckets)
-    assert ours.get_bucket_id(value) == theirs.get_bucket_id(value)
 
 
 @pytest.fixture
@@ -457,53 +417,3 @@ async def test_many_tasks_open_one_bucket_once(storage):
         assert len(made) == 1
     assert made[0].closed
     assert StorageManager.default().list_buckets() == []
-
-
-def test_blocking_view_without_a_loop(storage):
-    queue = Queue(None, "t", storage_path=storage).sync()
-    queue.put([{"id": i} for i in range(10)])
-    assert sorted(ids(queue.get(limit=100))) == list(range(10))
-    queue.flush()
-    assert queue.stats()["topic"] == "t"
-    queue.close()
-    writer = asyncio.run(write_queue(None, "t", storage_path=storage)).sync()
-    assert writer.put({"id": 10})["status"] == "ok"
-    writer.flush()
-    reader = asyncio.run(read_queue(None, "t", storage_path=storage)).sync()
-    assert len(reader.get(limit=100)) == 11
-    assert reader.get(wait=True, timeout=0.01) == []
-    assert sum(reader.offsets.values()) == 11
-    reader.reset()
-    reader.set_offset(1000)
-    assert reader.get() == []
-    reader.close()
-    writer.close()
-
-
-async def test_blocking_view_of_a_loop_in_another_thread(storage, writer, reader):
-    def work():
-        writer.sync().put({"id": 1})
-        return reader.sync().get(wait=True, timeout=10)
-
-    assert ids(await asyncio.to_thread(work)) == [1]
-
-
-async def test_blocking_view_inside_its_loop_is_refused(writer, reader):
-    for call in (
-        lambda: writer.sync().put({"id": 1}),
-        lambda: reader.sync().get(),
-        lambda: writer.queue.sync().flush(),
-    ):
-        with pytest.raises(RuntimeError, match="event loop"):
-            call()
-
-
-def test_a_blocking_reader_is_woken_by_a_blocking_writer(storage):
-    queue = Queue(None, "t", storage_path=storage).sync()
-    got = []
-    thread = threading.Thread(target=lambda: got.extend(queue.get(wait=True, timeout=30)))
-    thread.start()
-    queue.put({"id": 1})
-    thread.join(30)
-    assert ids(got) == [1]
-    queue.close()
