@@ -11,13 +11,6 @@
 #include "schema/normalizer.h"
 
 namespace persisting {
-namespace {
-
-Error closed_error() {
-  return make_error(ErrorCode::kClosed, "the bucket is closed; open it again");
-}
-
-}  // namespace
 
 BucketEngine::BucketEngine(EngineOptions options, EngineEnvironment environment)
     : options_(std::move(options)),

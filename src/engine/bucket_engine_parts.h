@@ -46,6 +46,10 @@ inline void run(const std::vector<std::function<void()>>& callbacks) {
   for (const auto& callback : callbacks) callback();
 }
 
+inline Error closed_error() {
+  return make_error(ErrorCode::kClosed, "the bucket is closed; open it again");
+}
+
 inline Error forked_error() {
   return make_error(ErrorCode::kClosed,
                     "the bucket was opened before this process was forked; open it again in this "

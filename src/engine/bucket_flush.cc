@@ -21,7 +21,7 @@ void BucketEngine::flush_async(StatusCallback done) {
   {
     const std::lock_guard lock(mutex_);
     if (closing_) {
-      answer = make_error(ErrorCode::kClosed, "the bucket is closed; open it again");
+      answer = closed_error();
     } else if (!options_.has_table || flushed_to_ >= visible_end_) {
       answer = ok_status();
     } else {

@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from helpers import check_tables
+from persisting.queue import read_queue, write_queue
 
 try:
     import pulsing as pul
@@ -64,3 +65,17 @@ def storage(tmp_path):
     """A folder for one topic. After the test the official Lance reader reads every table in it."""
     yield tmp_path / "storage"
     check_tables(tmp_path / "storage")
+
+
+@pytest.fixture
+async def writer(storage):
+    """A writer of the embedded topic "t"."""
+    async with await write_queue(None, "t", storage_path=storage) as writer:
+        yield writer
+
+
+@pytest.fixture
+async def reader(storage):
+    """A reader of the same topic."""
+    async with await read_queue(None, "t", storage_path=storage) as reader:
+        yield reader

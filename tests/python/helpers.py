@@ -7,7 +7,7 @@ from pathlib import Path
 
 import lance
 
-from persisting.queue import LanceBackend, PersistingBackend
+from persisting.queue import LanceBackend, MemoryBackend, PersistingBackend
 
 SYSTEM_COLUMNS = ("_offset", "_ts")
 
@@ -100,3 +100,19 @@ def reference_bucket(value, num_buckets):
     """Pulsing's rule, written down once more."""
     text = "" if value is None else str(value)
     return int(hashlib.md5(text.encode()).hexdigest(), 16) % num_buckets
+
+
+def counting_backend():
+    """A backend in memory, and the list of calls that it gets: (method, number of records)."""
+    calls = []
+
+    class CountingBackend(MemoryBackend):
+        async def put(self, record):
+            calls.append(("put", 1))
+            await super().put(record)
+
+        async def put_batch(self, records):
+            calls.append(("put_batch", len(records)))
+            await super().put_batch(records)
+
+    return CountingBackend, calls

@@ -24,12 +24,6 @@ from persisting.queue import (
 )
 
 
-@pytest.fixture
-async def writer(storage):
-    async with await write_queue(None, "t", storage_path=storage) as writer:
-        yield writer
-
-
 async def stored(storage):
     async with await read_queue(None, "t", storage_path=storage) as reader:
         return sorted(ids(await reader.get(10_000)))

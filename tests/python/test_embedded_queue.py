@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from helpers import Tick, ids, reference_bucket
+from helpers import Tick, counting_backend, ids, reference_bucket
 from persisting.queue import (
     MemoryBackend,
     Queue,
@@ -15,18 +15,6 @@ from persisting.queue import (
     read_queue,
     write_queue,
 )
-
-
-@pytest.fixture
-async def writer(storage):
-    async with await write_queue(None, "t", storage_path=storage) as writer:
-        yield writer
-
-
-@pytest.fixture
-async def reader(storage):
-    async with await read_queue(None, "t", storage_path=storage) as reader:
-        yield reader
 
 
 def in_bucket(bucket_id, count, num_buckets=4, first=0):
@@ -62,18 +50,8 @@ async def test_a_list_is_answered_in_its_order(writer, reader):
 
 
 async def test_a_list_is_one_batch_a_bucket(storage):
-    calls = []
-
-    class Counting(MemoryBackend):
-        async def put(self, record):
-            calls.append(("put", 1))
-            await super().put(record)
-
-        async def put_batch(self, records):
-            calls.append(("put_batch", len(records)))
-            await super().put_batch(records)
-
-    async with await write_queue(None, "t", backend=Counting, num_buckets=3) as writer:
+    backend, calls = counting_backend()
+    async with await write_queue(None, "t", backend=backend, num_buckets=3) as writer:
         await writer.put([{"id": i} for i in range(60)])
         assert [name for name, _ in calls] == ["put_batch"] * 3
         assert sum(count for _, count in calls) == 60

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from helpers import ids
+from helpers import counting_backend, ids
 from persisting.queue import (
     LanceBackend,
     MemoryBackend,
@@ -124,18 +124,8 @@ async def test_pulsings_memory_backend_by_name(system):
 
 
 async def test_a_list_is_one_message_a_bucket(system, storage):
-    calls = []
-
-    class CountingBackend(MemoryBackend):
-        async def put(self, record):
-            calls.append(("put", 1))
-            await super().put(record)
-
-        async def put_batch(self, records):
-            calls.append(("put_batch", len(records)))
-            await super().put_batch(records)
-
-    writer = await write_queue(system, "t", backend=CountingBackend)
+    backend, calls = counting_backend()
+    writer = await write_queue(system, "t", backend=backend)
     await writer.put([{"id": i} for i in range(200)])
     assert [name for name, _ in calls] == ["put_batch"] * 4
     assert sum(count for _, count in calls) == 200

@@ -9,18 +9,6 @@ from helpers import ids
 from persisting.queue import Queue, read_queue, write_queue
 
 
-@pytest.fixture
-async def writer(storage):
-    async with await write_queue(None, "t", storage_path=storage) as writer:
-        yield writer
-
-
-@pytest.fixture
-async def reader(storage):
-    async with await read_queue(None, "t", storage_path=storage) as reader:
-        yield reader
-
-
 def test_blocking_view_without_a_loop(storage):
     queue = Queue(None, "t", storage_path=storage).sync()
     queue.put([{"id": i} for i in range(10)])
