@@ -1,19 +1,10 @@
-// A pool of threads that runs tasks, at once or later.
-// Guarantee: tasks submitted from one thread start in order; a delayed task starts no earlier than asked.
-// Threads:   thread-safe. stop(), and the destructor, drop delayed tasks, run those already due, and join; a task that is
-//            submitted later starts a thread again.
+// Where background work runs: at once or later. A program's own are thread pools (thread_pool.h); a test's run tasks when
+// it says so, in the order that its seed gives.
+// Threads: thread-safe.
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
-#include <cstdint>
-#include <deque>
 #include <functional>
-#include <map>
-#include <mutex>
-#include <string>
-#include <thread>
-#include <vector>
 
 namespace persisting {
 
@@ -22,47 +13,20 @@ class Executor {
   using Task = std::function<void()>;
   using Clock = std::chrono::steady_clock;
 
-  // Threads start with the first task and carry `name` (at most 15 characters) in the system's tools.
-  Executor(std::string name, std::size_t threads);
-  ~Executor();
-  Executor(const Executor&) = delete;
-  Executor& operator=(const Executor&) = delete;
-
-  void submit(Task task);
-  void submit_after(Clock::duration delay, Task task);
-  void stop();
-
- private:
-  void run();
-  void ensure_thread_locked();
-
-  const std::string name_;
-  const std::size_t thread_limit_;
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  // Under mutex_.
-  std::deque<Task> due_;
-  std::multimap<Clock::time_point, Task> delayed_;
-  std::size_t idle_ = 0;
-  bool stopping_ = false;
-  std::vector<std::thread> threads_;
+  virtual ~Executor() = default;
+  virtual void submit(Task task) = 0;
+  // Starts no earlier than asked; dropped where the executor ends before.
+  virtual void submit_after(Clock::duration delay, Task task) = 0;
 };
 
-// The process's pools, made at first use. Few threads serve any number of buckets.
+// What an engine runs on.
 struct Executors {
-  Executor commit;  // group commits and their timers: short, waits for the disk
-  Executor flush;   // flushes: long, waits for the Lance engine
-  Executor read;    // reads of flushed records
+  Executor& commit;  // group commits and their timers: short, waits for the disk
+  Executor& flush;   // flushes: long, waits for the Lance engine
+  Executor& read;    // reads of flushed records
 
+  // The process's pools, made at first use. Few threads serve any number of buckets.
   static Executors& instance();
-
- private:
-  Executors();
 };
-
-// Counts forks: differs between a parent and its forked child. Objects that own threads or locks remember it and
-// refuse calls in the child.
-std::uint64_t fork_generation();
 
 }  // namespace persisting

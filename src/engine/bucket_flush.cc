@@ -4,6 +4,7 @@
 
 #include "persisting/log.h"
 
+#include "base/fork_generation.h"
 #include "engine/bucket_engine.h"
 #include "engine/bucket_engine_parts.h"
 

@@ -7,6 +7,8 @@
 
 #include "persisting/log.h"
 
+#include "base/fork_generation.h"
+
 namespace persisting {
 namespace {
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fork_generation.h"
 #include "wal/frame.h"
 #include "wal/recovery.h"
 #include "wal/segment_writer.h"

@@ -12,6 +12,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/thread_pool.h"
 #include "support/faulty_file_system.h"
 #include "support/power_cut_file_system.h"
 #include "wal/frame.h"
@@ -117,9 +118,9 @@ class WalTest : public ::testing::Test {
   std::uint64_t next_ = 0;
   bool must_be_synced_ = false;
   std::mutex told_mutex_;
-  Told told_;                         // under told_mutex_
-  std::function<void()> on_told_;     // called under told_mutex_; set while nothing runs
-  Executor executor_{"wal-test", 2};  // last: its threads use the rest
+  Told told_;                           // under told_mutex_
+  std::function<void()> on_told_;       // called under told_mutex_; set while nothing runs
+  ThreadPool executor_{"wal-test", 2};  // last: its threads use the rest
 };
 
 // ---- bytes: the worked example of docs/formats.md ----

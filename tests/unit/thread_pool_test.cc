@@ -1,4 +1,4 @@
-#include "base/executor.h"
+#include "base/thread_pool.h"
 
 #include <atomic>
 #include <future>
@@ -14,6 +14,8 @@
 
 #include "persisting/log.h"
 
+#include "base/fork_generation.h"
+
 namespace persisting::testing {
 namespace {
 
@@ -21,18 +23,18 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using ::testing::ElementsAre;
 
-TEST(Executor, StartsTasksOfOneThreadInOrder) {
+TEST(ThreadPool, StartsTasksOfOneThreadInOrder) {
   std::vector<int> order;
   {
-    Executor executor("test", 1);
+    ThreadPool executor("test", 1);
     for (int i = 0; i < 100; ++i) executor.submit([&order, i] { order.push_back(i); });
   }
   ASSERT_EQ(order.size(), 100u);
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
 }
 
-TEST(Executor, RunsAsManyTasksAtOnceAsItHasThreads) {
-  Executor executor("test", 3);
+TEST(ThreadPool, RunsAsManyTasksAtOnceAsItHasThreads) {
+  ThreadPool executor("test", 3);
   std::latch all_run(3);
   std::latch done(3);
   for (int i = 0; i < 3; ++i) {
@@ -44,23 +46,23 @@ TEST(Executor, RunsAsManyTasksAtOnceAsItHasThreads) {
   done.wait();
 }
 
-TEST(Executor, RunsATaskSubmittedByATask) {
-  Executor executor("test", 1);
+TEST(ThreadPool, RunsATaskSubmittedByATask) {
+  ThreadPool executor("test", 1);
   std::promise<void> inner;
   executor.submit([&] { executor.submit([&] { inner.set_value(); }); });
   inner.get_future().wait();
 }
 
-TEST(Executor, ADelayedTaskStartsNoEarlierThanAsked) {
-  Executor executor("test", 2);
+TEST(ThreadPool, ADelayedTaskStartsNoEarlierThanAsked) {
+  ThreadPool executor("test", 2);
   std::promise<Executor::Clock::time_point> ran;
   const auto asked = Executor::Clock::now();
   executor.submit_after(milliseconds(20), [&] { ran.set_value(Executor::Clock::now()); });
   EXPECT_GE(ran.get_future().get() - asked, milliseconds(20));
 }
 
-TEST(Executor, DelayedTasksStartInTheOrderOfTheirTimes) {
-  Executor executor("test", 1);
+TEST(ThreadPool, DelayedTasksStartInTheOrderOfTheirTimes) {
+  ThreadPool executor("test", 1);
   std::vector<int> order;
   std::promise<void> last;
   executor.submit_after(milliseconds(30), [&] {
@@ -73,20 +75,20 @@ TEST(Executor, DelayedTasksStartInTheOrderOfTheirTimes) {
   EXPECT_THAT(order, ElementsAre(1, 2, 3));
 }
 
-TEST(Executor, AnEarlierDelayOvertakesALaterOneThatIsWaitedFor) {
-  Executor executor("test", 1);
+TEST(ThreadPool, AnEarlierDelayOvertakesALaterOneThatIsWaitedFor) {
+  ThreadPool executor("test", 1);
   std::promise<void> early;
   executor.submit_after(hours(1), [] { FAIL(); });
   executor.submit_after(milliseconds(1), [&] { early.set_value(); });
   early.get_future().wait();
 }
 
-TEST(Executor, TheDestructorRunsWhatIsDueAndDropsWhatIsDelayed) {
+TEST(ThreadPool, TheDestructorRunsWhatIsDueAndDropsWhatIsDelayed) {
   std::atomic<int> due = 0;
   auto held = std::make_shared<int>(0);
   const std::weak_ptr<int> watched = held;
   {
-    Executor executor("test", 2);
+    ThreadPool executor("test", 2);
     std::latch started(1);
     std::latch release(1);
     executor.submit([&] {
@@ -103,8 +105,8 @@ TEST(Executor, TheDestructorRunsWhatIsDueAndDropsWhatIsDelayed) {
   EXPECT_TRUE(watched.expired()) << "what a dropped task holds is let go";
 }
 
-TEST(Executor, StopRunsWhatIsDueDropsWhatIsDelayedAndALaterTaskStartsAgain) {
-  Executor executor("test", 2);
+TEST(ThreadPool, StopRunsWhatIsDueDropsWhatIsDelayedAndALaterTaskStartsAgain) {
+  ThreadPool executor("test", 2);
   std::atomic<int> ran = 0;
   executor.submit_after(hours(1), [] { FAIL(); });
   for (int i = 0; i < 10; ++i) executor.submit([&] { ++ran; });
@@ -116,8 +118,8 @@ TEST(Executor, StopRunsWhatIsDueDropsWhatIsDelayedAndALaterTaskStartsAgain) {
   again.get_future().wait();
 }
 
-TEST(Executor, LetsGoOfATaskOnceItHasRun) {
-  Executor executor("test", 1);
+TEST(ThreadPool, LetsGoOfATaskOnceItHasRun) {
+  ThreadPool executor("test", 1);
   auto held = std::make_shared<int>(0);
   const std::weak_ptr<int> watched = held;
   executor.submit([held] {});
@@ -127,12 +129,12 @@ TEST(Executor, LetsGoOfATaskOnceItHasRun) {
   EXPECT_TRUE(gone.get_future().get());
 }
 
-TEST(Executor, TakesTasksFromManyThreads) {
+TEST(ThreadPool, TakesTasksFromManyThreads) {
   constexpr int threads = 8;
   constexpr int tasks = 500;
   std::atomic<int> ran = 0;
   {
-    Executor executor("test", 4);
+    ThreadPool executor("test", 4);
     std::vector<std::thread> submitters;
     for (int i = 0; i < threads; ++i) {
       submitters.emplace_back([&] {

@@ -1,4 +1,4 @@
-#include "base/executor.h"
+#include "base/thread_pool.h"
 
 #include <atomic>
 #include <system_error>
@@ -9,14 +9,16 @@
 
 #include "persisting/threads.h"
 
+#include "base/fork_generation.h"
+
 namespace persisting {
 
-Executor::Executor(std::string name, std::size_t threads)
+ThreadPool::ThreadPool(std::string name, std::size_t threads)
     : name_(std::move(name)), thread_limit_(threads) {}
 
-Executor::~Executor() { stop(); }
+ThreadPool::~ThreadPool() { stop(); }
 
-void Executor::stop() {
+void ThreadPool::stop() {
   std::multimap<Clock::time_point, Task> dropped;  // destroyed without the lock
   std::vector<std::thread> threads;
   {
@@ -32,7 +34,7 @@ void Executor::stop() {
   if (!due_.empty()) ensure_thread_locked();
 }
 
-void Executor::submit(Task task) {
+void ThreadPool::submit(Task task) {
   {
     const std::lock_guard guard(mutex_);
     due_.push_back(std::move(task));
@@ -41,7 +43,7 @@ void Executor::submit(Task task) {
   changed_.notify_one();
 }
 
-void Executor::submit_after(Clock::duration delay, Task task) {
+void ThreadPool::submit_after(Clock::duration delay, Task task) {
   {
     const std::lock_guard guard(mutex_);
     if (stopping_) return;
@@ -53,7 +55,7 @@ void Executor::submit_after(Clock::duration delay, Task task) {
 }
 
 // One idle thread is enough to watch the clock; a due task wants one each.
-void Executor::ensure_thread_locked() {
+void ThreadPool::ensure_thread_locked() {
   if (threads_.size() >= thread_limit_ || stopping_) return;
   if (idle_ > 0 && idle_ >= due_.size()) return;
   try {
@@ -64,7 +66,7 @@ void Executor::ensure_thread_locked() {
   }
 }
 
-void Executor::run() {
+void ThreadPool::run() {
   ::pthread_setname_np(::pthread_self(), name_.c_str());
   std::unique_lock lock(mutex_);
   for (;;) {
@@ -100,38 +102,43 @@ namespace {
 
 std::atomic<std::uint64_t> forks{0};
 
+struct Pools {
+  ThreadPool commit{"prst-commit", 4};
+  ThreadPool flush{"prst-flush", 2};
+  ThreadPool read{"prst-read", 2};
+  Executors executors{commit, flush, read};
+};
+
 // Never destroyed, nor are its threads joined: a static object that goes at exit may still use them. Each
 // process of a fork has its own, because threads do not survive it.
-std::atomic<Executors*> process_executors{nullptr};
+std::atomic<Pools*> process_pools{nullptr};
 
 void after_fork_in_child() {
   forks.fetch_add(1, std::memory_order_relaxed);
-  process_executors.store(nullptr, std::memory_order_relaxed);
+  process_pools.store(nullptr, std::memory_order_relaxed);
 }
 
 [[maybe_unused]] const int registered = ::pthread_atfork(nullptr, nullptr, after_fork_in_child);
 
-}  // namespace
-
-Executors::Executors() : commit("prst-commit", 4), flush("prst-flush", 2), read("prst-read", 2) {}
-
-Executors& Executors::instance() {
-  Executors* current = process_executors.load(std::memory_order_acquire);
+Pools& pools() {
+  Pools* current = process_pools.load(std::memory_order_acquire);
   if (current != nullptr) return *current;
-  auto* const made = new Executors();  // starts no thread yet
-  if (process_executors.compare_exchange_strong(current, made, std::memory_order_acq_rel)) {
-    return *made;
-  }
+  auto* const made = new Pools();  // starts no thread yet
+  if (process_pools.compare_exchange_strong(current, made, std::memory_order_acq_rel)) return *made;
   delete made;
   return *current;
 }
 
+}  // namespace
+
+Executors& Executors::instance() { return pools().executors; }
+
 void stop_background_threads() {
-  Executors& executors = Executors::instance();
+  Pools& all = pools();
   // In this order: a flush commits and reads, the others never flush.
-  executors.flush.stop();
-  executors.read.stop();
-  executors.commit.stop();
+  all.flush.stop();
+  all.read.stop();
+  all.commit.stop();
 }
 
 std::uint64_t fork_generation() { return forks.load(std::memory_order_relaxed); }

@@ -1,0 +1,49 @@
+// A pool of threads that runs tasks, at once or later.
+// Guarantee: tasks submitted from one thread start in order; a delayed task starts no earlier than asked.
+// Threads:   thread-safe. stop(), and the destructor, drop delayed tasks, run those already due, and join; a task that is
+//            submitted later starts a thread again.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/executor.h"
+
+namespace persisting {
+
+class ThreadPool final : public Executor {
+ public:
+  // Threads start with the first task and carry `name` (at most 15 characters) in the system's tools.
+  ThreadPool(std::string name, std::size_t threads);
+  ~ThreadPool() override;
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  void submit(Task task) override;
+  void submit_after(Clock::duration delay, Task task) override;
+  void stop();
+
+ private:
+  void run();
+  void ensure_thread_locked();
+
+  const std::string name_;
+  const std::size_t thread_limit_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // Under mutex_.
+  std::deque<Task> due_;
+  std::multimap<Clock::time_point, Task> delayed_;
+  std::size_t idle_ = 0;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace persisting
