@@ -25,6 +25,7 @@ class MemoryBackend {
 //   flush_threshold    int    1000     records in the buffer that start a flush in the background
 //   flush_interval     float  60.0     seconds after which unflushed records are flushed
 //   max_buffer_bytes   int    256 MiB  unflushed bytes at which puts wait for the flush
+//   allow_network_storage  bool  false  open a bucket on NFS and the like all the same (docs/durability.md)
 //   topic, num_buckets, bucket_column  what the bucket is a part of; kept with it and compared on open
 class LanceBackend {
  public:

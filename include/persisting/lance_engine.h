@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define PERSISTING_LANCE_ENGINE_ABI 1
+#define PERSISTING_LANCE_ENGINE_ABI 2
 
 // Names as is usual in C.
 // NOLINTBEGIN(readability-identifier-naming)
@@ -49,8 +49,8 @@ typedef struct persisting_lance_engine {
   int (*describe)(void* context, persisting_lance_dataset* dataset, uint64_t* version,
                   uint64_t* rows, struct ArrowSchema* schema, char** error);
 
-  // Names of the data files of the dataset's version below its data folder, one a line, each followed by a tab
-  // and its size in bytes (0: unknown).
+  // The data files of the dataset's version in the order of their rows, one a line, of four parts with a tab between: id of
+  // the fragment, its number of rows, size in bytes (0: unknown), name below the data folder.
   int (*data_files)(void* context, persisting_lance_dataset* dataset, char** files, char** error);
 
   // Rows [offset, offset + limit) in order, `columns` of them (none: all).

@@ -2,10 +2,14 @@
 
 namespace persisting {
 
-Result<std::string> FileSystem::read_end(const std::string& path, std::uint64_t bytes) {
-  PERSISTING_ASSIGN_OR_RETURN(std::string contents, read_file(path));
-  if (contents.size() > bytes) contents.erase(0, contents.size() - bytes);
-  return contents;
+Result<std::string> FileSystem::read_range(const std::string& path, std::uint64_t offset,
+                                           std::uint64_t bytes) {
+  PERSISTING_ASSIGN_OR_RETURN(const std::string contents, read_file(path));
+  return offset < contents.size() ? contents.substr(offset, bytes) : std::string();
+}
+
+Result<std::string> FileSystem::network_file_system(const std::string& /*path*/) {
+  return std::string();
 }
 
 std::string parent_folder(const std::string& path) {

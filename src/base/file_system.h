@@ -58,8 +58,9 @@ class FileSystem {
   virtual Result<std::uint64_t> file_size(const std::string& path) = 0;
   // The whole file. A short read is an error, never an end of file.
   virtual Result<std::string> read_file(const std::string& path) = 0;
-  // The last `bytes` bytes of the file, or all of a shorter one.
-  virtual Result<std::string> read_end(const std::string& path, std::uint64_t bytes);
+  // Bytes [offset, offset + bytes) of the file; fewer, or none, where it ends before.
+  virtual Result<std::string> read_range(const std::string& path, std::uint64_t offset,
+                                         std::uint64_t bytes);
 
   // Opens for appending; creates the file where it is not there. The folder is not synced.
   virtual Result<std::unique_ptr<WritableFile>> open_append(const std::string& path) = 0;
@@ -70,6 +71,9 @@ class FileSystem {
   // Takes the exclusive lock on `path`, creating the file, and writes the process id into it. kBusy names the
   // holder's pid.
   virtual Result<std::unique_ptr<FileLock>> lock_file(const std::string& path) = 0;
+
+  // The name of the network file system that holds `path` ("nfs", ...); empty where that is a local one.
+  virtual Result<std::string> network_file_system(const std::string& path);
 };
 
 // Replaces `path` by `contents` so that after a crash either the old or the new contents are there,

@@ -9,10 +9,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/file_system.h"
+#include "base/network_file_system.h"
 #include "base/posix_file_lock.h"
 #include "base/posix_handle.h"
 
@@ -148,17 +150,18 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Result<std::string> read_file(const std::string& path) override {
-    return read_end(path, UINT64_MAX);
+    return read_range(path, 0, UINT64_MAX);
   }
 
-  Result<std::string> read_end(const std::string& path, std::uint64_t bytes) override {
+  Result<std::string> read_range(const std::string& path, std::uint64_t begin,
+                                 std::uint64_t bytes) override {
     const FileDescriptor descriptor = posix::open_file(path, O_RDONLY, 0);
     if (!descriptor.valid()) return system_error("open", path);
     struct stat status {};
     if (::fstat(descriptor.get(), &status) != 0) return system_error("stat", path);
     const auto size = static_cast<std::uint64_t>(status.st_size);
-    std::string contents(static_cast<std::size_t>(std::min(size, bytes)), '\0');
-    const std::uint64_t begin = size - contents.size();
+    std::string contents(static_cast<std::size_t>(std::min(size - std::min(size, begin), bytes)),
+                         '\0');
     std::size_t filled = 0;
     while (filled < contents.size()) {
       const ssize_t count = retry_interrupted([&] {
@@ -195,6 +198,14 @@ class PosixFileSystem final : public FileSystem {
 
   Result<std::unique_ptr<FileLock>> lock_file(const std::string& path) override {
     return posix::lock_file(path, file_mode);
+  }
+
+  Result<std::string> network_file_system(const std::string& path) override {
+    struct statfs status {};
+    if (retry_interrupted([&] { return ::statfs(path.c_str(), &status); }) != 0)
+      return system_error("statfs", path);
+    // The type is signed on some machines, where a large number must not be extended.
+    return std::string(network_file_system_name(static_cast<std::uint32_t>(status.f_type)));
   }
 
  private:

@@ -145,6 +145,8 @@ Result<EngineOptions> table_options(std::string backend, const BackendConfig& co
   options.flush.interval = std::chrono::duration_cast<std::chrono::milliseconds>(interval);
   PERSISTING_ASSIGN_OR_RETURN(options.max_buffer_bytes,
                               reader->integer("max_buffer_bytes", options.max_buffer_bytes, 1));
+  PERSISTING_ASSIGN_OR_RETURN(options.allow_network_storage,
+                              reader->boolean("allow_network_storage", false));
   return options;
 }
 

@@ -37,6 +37,8 @@ struct EngineOptions {
   // Bytes in the tail beyond which puts wait for a flush; bounds the memory of a bucket.
   std::uint64_t max_buffer_bytes = 256ULL << 20;
   bool metrics = false;
+  // Network file systems are refused otherwise: their locks and syncs cannot be relied on.
+  bool allow_network_storage = false;
 };
 
 // What an engine runs on; tests put their own here.

@@ -256,4 +256,8 @@ Result<std::unique_ptr<FileLock>> PowerCutFileSystem::lock_file(const std::strin
   return std::unique_ptr<FileLock>(std::make_unique<NoLock>());
 }
 
+Result<std::string> PowerCutFileSystem::network_file_system(const std::string& /*path*/) {
+  return network_;
+}
+
 }  // namespace persisting::testing

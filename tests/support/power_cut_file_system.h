@@ -15,6 +15,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/file_system.h"
@@ -44,6 +45,10 @@ class PowerCutFileSystem : public FileSystem {
   Status remove_file(const std::string& path) override;
   Status rename(const std::string& from, const std::string& to) override;
   Result<std::unique_ptr<FileLock>> lock_file(const std::string& path) override;
+  Result<std::string> network_file_system(const std::string& path) override;
+
+  // What network_file_system() says.
+  void pretend_network(std::string name) { network_ = std::move(name); }
 
  private:
   class File;
@@ -58,6 +63,8 @@ class PowerCutFileSystem : public FileSystem {
   Status end(bool last, const std::string& what) const;
   Result<std::shared_ptr<Content>> find_locked(const std::string& path) const;
   static std::string after_cut(const Content& content, std::mt19937_64& random);
+
+  std::string network_;
 
   mutable std::mutex mutex_;
   // Under mutex_.

@@ -12,6 +12,7 @@
 #include "persisting/log.h"
 
 #include "support/engine_fixture.h"
+#include "support/power_cut_file_system.h"
 
 namespace persisting {
 namespace {
@@ -341,6 +342,24 @@ TEST_F(EngineTest, ManyThreadsPutAndReadWhileItFlushes) {
   ASSERT_TRUE(engine->flush().ok());
   stop(engine);
   EXPECT_EQ(read(*open()).size(), static_cast<std::size_t>(threads * each));
+}
+
+TEST_F(EngineTest, ANetworkFileSystemIsRefusedUnlessAllowed) {
+  testing::PowerCutFileSystem disk;
+  disk.pretend_network("nfs");
+  EngineEnvironment on = environment();
+  on.file_system = &disk;
+  EngineOptions asked = options();
+  const auto refused = BucketEngine::open(asked, on);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
+  EXPECT_THAT(refused.error().message, AllOf(HasSubstr(asked.folder), HasSubstr("(nfs)"),
+                                             HasSubstr("allow_network_storage")));
+  EXPECT_TRUE(disk.files().empty());
+  asked.allow_network_storage = true;
+  const auto engine = BucketEngine::open(asked, on);
+  ASSERT_TRUE(engine.ok());
+  EXPECT_TRUE((*engine)->shut_down().ok());
 }
 
 }  // namespace

@@ -10,6 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
+#include "base/file_digest.h"
+#include "base/network_file_system.h"
 #include "support/temporary_folder.h"
 
 namespace persisting::testing {
@@ -124,6 +127,37 @@ TEST_F(FileSystemTest, ListsSortedAndAMissingFolderAsEmpty) {
   for (const char* name : {"b", "a", "c"}) std::ofstream(path(name)) << "x";
   EXPECT_THAT(*files_.list_folder(folder_.path()), ElementsAre("a", "b", "c"));
   EXPECT_TRUE(files_.list_folder(path("none"))->empty());
+}
+
+TEST_F(FileSystemTest, ReadsARange) {
+  ASSERT_TRUE(replace_file_durably(files_, path("file"), "0123456789").ok());
+  EXPECT_EQ(files_.read_range(path("file"), 3, 4).value(), "3456");
+  EXPECT_EQ(files_.read_range(path("file"), 8, 4).value(), "89");
+  EXPECT_EQ(files_.read_range(path("file"), 10, 4).value(), "");
+  EXPECT_EQ(files_.read_range(path("file"), 11, 4).value(), "");
+  EXPECT_EQ(files_.read_range(path("none"), 0, 4).error().code, ErrorCode::kIo);
+}
+
+TEST_F(FileSystemTest, DigestsAFileInPieces) {
+  std::string contents;
+  for (int i = 0; contents.size() < 9'000'000; ++i) contents += std::to_string(i);
+  ASSERT_TRUE(replace_file_durably(files_, path("file"), contents).ok());
+  EXPECT_EQ(digest_file(files_, path("file")).value(),
+            (FileDigest{contents.size(), checksum64(contents)}));
+  EXPECT_EQ(digest_file(files_, path("none")).error().code, ErrorCode::kIo);
+}
+
+TEST_F(FileSystemTest, ThisDiskIsNoNetworkFileSystem) {
+  EXPECT_EQ(files_.network_file_system(path("")).value(), "");
+  EXPECT_THAT(files_.network_file_system(path("none")).error().message, HasSubstr("statfs"));
+}
+
+TEST(NetworkFileSystem, IsKnownByItsTypeNumber) {
+  EXPECT_EQ(network_file_system_name(0x6969), "nfs");
+  EXPECT_EQ(network_file_system_name(0xFF534D42), "cifs");
+  EXPECT_EQ(network_file_system_name(0x01021997), "9p");
+  EXPECT_EQ(network_file_system_name(0xEF53), "");      // ext4
+  EXPECT_EQ(network_file_system_name(0x58465342), "");  // xfs
 }
 
 TEST_F(FileSystemTest, ReplacesAFileWhole) {
