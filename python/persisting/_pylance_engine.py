@@ -8,6 +8,7 @@ core's to say.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 # Lance warns on stderr that a new dataset "will be created", which is what we ask for.
@@ -51,10 +52,8 @@ def describe(dataset: lance.LanceDataset) -> tuple[int, int, object]:
 
 
 def data_files(dataset: lance.LanceDataset) -> str:
-    """Name and size of each data file, a line each."""
-    return _file_list(
-        file for fragment in dataset.get_fragments() for file in fragment.metadata.files
-    )
+    """List every data file, as the C ABI wants it."""
+    return _file_list(fragment.metadata for fragment in dataset.get_fragments())
 
 
 def scan(dataset: lance.LanceDataset, offset: int, limit: int, columns: list[str] | None) -> object:
@@ -73,8 +72,7 @@ def write_fragments(
     fragments = lance_write_fragments(
         reader, path if base is None else base, schema=reader.schema, mode=lance_mode
     )
-    files = _file_list(file for fragment in fragments for file in fragment.files)
-    return (reader.schema, fragments), files
+    return (reader.schema, fragments), _file_list(fragments)
 
 
 def commit(
@@ -100,5 +98,9 @@ def add_columns(dataset: lance.LanceDataset, columns: object) -> lance.LanceData
     return evolved
 
 
-def _file_list(files: Any) -> str:
-    return "".join(f"{file.path}\t{file.file_size_bytes or 0}\n" for file in files)
+def _file_list(fragments: Iterable[lance.FragmentMetadata]) -> str:
+    return "".join(
+        f"{fragment.id}\t{fragment.physical_rows}\t{file.file_size_bytes or 0}\t{file.path}\n"
+        for fragment in fragments
+        for file in fragment.files
+    )

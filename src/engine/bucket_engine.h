@@ -89,7 +89,10 @@ class BucketEngine : public std::enable_shared_from_this<BucketEngine> {
   BucketEngine(EngineOptions options, EngineEnvironment environment);
 
   Status recover();
+  Status check_storage() const;
+  Status load(std::uint64_t identity, NewerVersions newer);
   Status open_log(std::uint64_t identity);
+  bool table_agrees_with_log() const;
   Status drain_log();
   Status replay(const ReplayedFrame& frame);
 
@@ -122,6 +125,8 @@ class BucketEngine : public std::enable_shared_from_this<BucketEngine> {
   std::unique_ptr<Wal> wal_;
   WalRecovery recovery_;
   std::optional<std::uint64_t> replayed_from_;  // the first offset in the log
+  // Records of the log that a version newer than the checkpoint claims to hold; only while opening.
+  RecordBatch claimed_;
   // Touched by open(), then only by the running flush.
   std::unique_ptr<BucketTable> table_;
 

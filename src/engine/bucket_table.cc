@@ -163,38 +163,61 @@ void assume_inexact(std::vector<SchemaField>& fields) {
 
 Result<std::unique_ptr<BucketTable>> BucketTable::open(FileSystem& file_system,
                                                        const std::string& folder,
-                                                       const TableOpener& opener) {
+                                                       const TableOpener& opener,
+                                                       NewerVersions newer) {
   std::unique_ptr<BucketTable> bucket_table(new BucketTable(file_system, folder));
-  PERSISTING_RETURN_IF_ERROR(bucket_table->recover(opener));
+  PERSISTING_RETURN_IF_ERROR(bucket_table->recover(opener, newer));
   return bucket_table;
 }
 
-Status BucketTable::recover(const TableOpener& opener) {
+Status BucketTable::recover(const TableOpener& opener, NewerVersions newer) {
   PERSISTING_ASSIGN_OR_RETURN(std::optional<Checkpoint> checkpoint,
                               read_checkpoint(file_system_, folder_));
   if (checkpoint) checkpoint_ = *std::move(checkpoint);
-  const std::string path = folder_ + "/data.lance";
-  PERSISTING_ASSIGN_OR_RETURN(table_, opener(path, checkpoint_.table));
+  checkpointed_to_ = checkpoint_.flushed_to;
+  PERSISTING_RETURN_IF_ERROR(open_version(opener, newer));
+  const auto is_newer = [this] { return table_->version().version > checkpoint_.table.version; };
+  // A manifest torn in the middle may read as one with less in it. (If the known version is gone, it was another program
+  // that dropped it.)
+  if (is_newer() && lacks_something() && !open_version(opener, NewerVersions::kSetAside))
+    PERSISTING_RETURN_IF_ERROR(open_version(opener, newer));
   const std::shared_ptr<const TableSnapshot> snapshot = table_->snapshot();
   if (snapshot == nullptr) return ok_status();
 
-  nanoarrow::UniqueSchema arrow;
-  PERSISTING_RETURN_IF_ERROR(snapshot->schema(arrow.get()));
-  PERSISTING_ASSIGN_OR_RETURN(table_schema_, from_arrow_schema(*arrow.get(), &foreign_columns_));
   for (const std::string& column : foreign_columns_) {
-    log(LogLevel::kWarning,
-        path + ": column '" + column + "' has a type that no record holds; readers do not see it");
+    log(LogLevel::kWarning, folder_ + ": the table's column '" + column +
+                                "' has a type that no record holds; readers do not see it");
   }
   if (snapshot->rows() < checkpoint_.flushed_to) {
     return Error{ErrorCode::kCorruption, Component::kTable,
-                 path + ": version " + std::to_string(snapshot->version()) + " holds " +
-                     std::to_string(snapshot->rows()) + " rows, but the checkpoint says that " +
+                 folder_ + ": version " + std::to_string(snapshot->version()) +
+                     " of the table holds " + std::to_string(snapshot->rows()) +
+                     " rows, but the checkpoint says that " +
                      std::to_string(checkpoint_.flushed_to) + " were flushed"};
   }
-  checkpointed_to_ = checkpoint_.flushed_to;
   checkpoint_.table = table_->version();
   checkpoint_.flushed_to = snapshot->rows();
   return ok_status();
+}
+
+Status BucketTable::open_version(const TableOpener& opener, NewerVersions newer) {
+  table_schema_ = Schema();
+  foreign_columns_.clear();
+  PERSISTING_ASSIGN_OR_RETURN(table_, opener(folder_ + "/data.lance", checkpoint_.table, newer));
+  const std::shared_ptr<const TableSnapshot> snapshot = table_->snapshot();
+  if (snapshot == nullptr) return ok_status();
+  nanoarrow::UniqueSchema arrow;
+  PERSISTING_RETURN_IF_ERROR(snapshot->schema(arrow.get()));
+  PERSISTING_ASSIGN_OR_RETURN(table_schema_, from_arrow_schema(*arrow.get(), &foreign_columns_));
+  return ok_status();
+}
+
+// Whether the table has fewer rows than were flushed, or no column for one of their fields.
+bool BucketTable::lacks_something() const {
+  if (table_->snapshot()->rows() < checkpoint_.flushed_to) return true;
+  const Schema wanted = columns_of(checkpoint_.schema);
+  return std::any_of(wanted.fields().begin(), wanted.fields().end(),
+                     [this](const SchemaField& field) { return !table_schema_.find(field.name); });
 }
 
 Result<SchemaPtr> BucketTable::complete_schema(const SchemaPtr& replayed, bool log_reaches_back) {

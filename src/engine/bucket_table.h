@@ -27,7 +27,7 @@ class BucketTable {
   // Opens the table and the checkpoint in the bucket's folder, accepting or setting aside what a crash left behind.
   static Result<std::unique_ptr<BucketTable>> open(FileSystem& file_system,
                                                    const std::string& folder,
-                                                   const TableOpener& opener);
+                                                   const TableOpener& opener, NewerVersions newer);
 
   std::uint64_t flushed_to() const { return checkpoint_.flushed_to; }
   std::uint64_t epoch() const { return checkpoint_.epoch; }
@@ -53,7 +53,9 @@ class BucketTable {
  private:
   BucketTable(FileSystem& file_system, std::string folder)
       : file_system_(file_system), folder_(std::move(folder)) {}
-  Status recover(const TableOpener& opener);
+  Status recover(const TableOpener& opener, NewerVersions newer);
+  Status open_version(const TableOpener& opener, NewerVersions newer);
+  bool lacks_something() const;
   Status append(const std::vector<TailSlice>& slices, const SchemaPtr& schema);
   Status evolve(const SchemaPtr& schema);
   Status rewrite(const SchemaPtr& schema);

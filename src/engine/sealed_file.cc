@@ -84,6 +84,10 @@ Result<std::int64_t> sealed_integer(const Struct& payload, std::string_view name
   return sealed_value<std::int64_t>(payload, name);
 }
 
+Result<List> sealed_list(const Struct& payload, std::string_view name) {
+  return sealed_value<List>(payload, name);
+}
+
 Result<std::string> sealed_text(const Struct& payload, std::string_view name) {
   const Value* value = find(payload, name);
   if (value != nullptr && value->get_if<Bytes>() != nullptr) return value->get_if<Bytes>()->data;

@@ -31,6 +31,7 @@ Result<std::optional<Struct>> read_sealed_file(FileSystem& file_system, const st
 
 // The payload's value of that name and type, or kCorruption.
 Result<std::int64_t> sealed_integer(const Struct& payload, std::string_view name);
+Result<List> sealed_list(const Struct& payload, std::string_view name);
 Result<std::string> sealed_text(const Struct& payload, std::string_view name);
 
 }  // namespace persisting

@@ -14,27 +14,36 @@ Error table_error(ErrorCode code, std::string message) {
 
 }  // namespace
 
-Status check(const persisting_lance_engine& engine, int code, char* message,
+Status check(const persisting_lance_engine& engine, int code, char** message,
              const std::string& what) {
   if (code == 0) return ok_status();
-  std::string text = message != nullptr ? message : "no message";
-  if (message != nullptr) engine.free_string(engine.context, message);
+  std::string text = *message != nullptr ? *message : "no message";
+  if (*message != nullptr) engine.free_string(engine.context, *message);
   return table_error(ErrorCode::kIo, "Lance could not " + what + ": " + text);
 }
 
-std::vector<DataFile> take_file_list(const persisting_lance_engine& engine, char* list) {
+Result<std::vector<DataFile>> take_file_list(const persisting_lance_engine& engine, char* list) {
+  const auto release = [&engine](char* text) { engine.free_string(engine.context, text); };
+  const std::unique_ptr<char, decltype(release)> owned(list, release);
   std::vector<DataFile> files;
   std::string_view rest = list;
   while (!rest.empty()) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-    const std::size_t tab = line.rfind('\t');
-    if (tab == std::string_view::npos) continue;
-    DataFile file{std::string(line.substr(0, tab)), 0};
-    std::from_chars(line.data() + tab + 1, line.data() + line.size(), file.bytes);
+    DataFile file;
+    const char* next = line.data();
+    const char* const end = next + line.size();
+    for (std::uint64_t* const number : {&file.fragment, &file.rows, &file.bytes}) {
+      const auto [after, failed] = std::from_chars(next, end, *number);
+      if (failed != std::errc() || after == end || *after != '\t') {
+        return table_error(ErrorCode::kUnsupported,
+                           "the Lance engine lists a data file as '" + std::string(line) + "'");
+      }
+      next = after + 1;
+    }
+    file.name.assign(next, end);
     files.push_back(std::move(file));
   }
-  engine.free_string(engine.context, list);
   return files;
 }
 
@@ -46,7 +55,7 @@ Result<std::shared_ptr<const Dataset>> Dataset::adopt(const persisting_lance_eng
   PERSISTING_RETURN_IF_ERROR(check(engine,
                                    engine.describe(engine.context, handle, &dataset->version_,
                                                    &dataset->rows_, schema.get(), &message),
-                                   message, "describe the dataset"));
+                                   &message, "describe the dataset"));
   return std::shared_ptr<const Dataset>(std::move(dataset));
 }
 
@@ -56,7 +65,7 @@ Result<std::shared_ptr<const Dataset>> Dataset::open(const persisting_lance_engi
   persisting_lance_dataset* handle = nullptr;
   char* message = nullptr;
   PERSISTING_RETURN_IF_ERROR(
-      check(engine, engine.open(engine.context, path.c_str(), version, &handle, &message), message,
+      check(engine, engine.open(engine.context, path.c_str(), version, &handle, &message), &message,
             "open version " + std::to_string(version) + " of " + path));
   return adopt(engine, handle);
 }
@@ -68,14 +77,14 @@ Status Dataset::schema(ArrowSchema* out) const {
   std::uint64_t rows = 0;
   char* message = nullptr;
   return check(engine_, engine_.describe(engine_.context, handle_, &version, &rows, out, &message),
-               message, "describe the dataset");
+               &message, "describe the dataset");
 }
 
 Status Dataset::scan(std::uint64_t row, std::uint64_t count, ArrowArrayStream* out) const {
   char* message = nullptr;
   return check(engine_,
                engine_.scan(engine_.context, handle_, row, count, nullptr, 0, out, &message),
-               message, "read rows from " + std::to_string(row) + " on");
+               &message, "read rows from " + std::to_string(row) + " on");
 }
 
 Result<std::uint64_t> Dataset::offset_at(std::uint64_t row) const {
@@ -84,7 +93,7 @@ Result<std::uint64_t> Dataset::offset_at(std::uint64_t row) const {
   nanoarrow::UniqueArrayStream stream;
   PERSISTING_RETURN_IF_ERROR(check(
       engine_, engine_.scan(engine_.context, handle_, row, 1, &column, 1, stream.get(), &message),
-      message, "read row " + std::to_string(row)));
+      &message, "read row " + std::to_string(row)));
   nanoarrow::UniqueSchema schema;
   nanoarrow::UniqueArray array;
   nanoarrow::UniqueArrayView view;
@@ -109,7 +118,7 @@ Result<std::vector<DataFile>> Dataset::data_files() const {
   char* files = nullptr;
   PERSISTING_RETURN_IF_ERROR(check(engine_,
                                    engine_.data_files(engine_.context, handle_, &files, &message),
-                                   message, "list the data files"));
+                                   &message, "list the data files"));
   return take_file_list(engine_, files);
 }
 

@@ -17,6 +17,9 @@ namespace persisting::lance {
 struct DataFile {
   std::string name;         // below the dataset's data folder
   std::uint64_t bytes = 0;  // 0: the version does not say
+  // Files of one fragment hold different columns of the same rows.
+  std::uint64_t fragment = 0;
+  std::uint64_t rows = 0;
 };
 
 // One opened version of a dataset.
@@ -68,11 +71,12 @@ class Fragments {
   persisting_lance_fragments* const handle_;
 };
 
-// A Status from an ABI call's return value; takes the engine's message.
-Status check(const persisting_lance_engine& engine, int code, char* message,
+// A Status from an ABI call's return value; takes the engine's message. By pointer: as an argument beside the call it
+// would be read before it.
+Status check(const persisting_lance_engine& engine, int code, char** message,
              const std::string& what);
 
-// Splits the ABI's file list and frees it.
-std::vector<DataFile> take_file_list(const persisting_lance_engine& engine, char* list);
+// Parses the ABI's file list and frees it.
+Result<std::vector<DataFile>> take_file_list(const persisting_lance_engine& engine, char* list);
 
 }  // namespace persisting::lance

@@ -6,7 +6,6 @@
 
 #include "persisting/log.h"
 
-#include "base/checksum.h"
 #include "lance/lance_format.h"
 
 namespace persisting::lance {
@@ -14,6 +13,14 @@ namespace {
 
 Error corruption(std::string message) {
   return Error{ErrorCode::kCorruption, Component::kTable, std::move(message)};
+}
+
+Status check_end(FileSystem& file_system, const std::string& path, std::uint64_t size) {
+  const std::uint64_t begin = size - std::min<std::uint64_t>(size, footer_bytes);
+  PERSISTING_ASSIGN_OR_RETURN(const std::string end,
+                              file_system.read_range(path, begin, footer_bytes));
+  if (!ends_whole(end)) return corruption(path + " does not end as a Lance file");
+  return ok_status();
 }
 
 // Whether a file that the version names is there, of the right size, and ends as it must.
@@ -25,9 +32,7 @@ Status check_data_file(FileSystem& file_system, const std::string& path, std::ui
     return corruption(path + " has " + std::to_string(size) + " bytes instead of " +
                       std::to_string(bytes));
   }
-  PERSISTING_ASSIGN_OR_RETURN(const std::string end, file_system.read_end(path, footer_bytes));
-  if (!ends_whole(end)) return corruption(path + " does not end as a Lance file");
-  return ok_status();
+  return check_end(file_system, path, size);
 }
 
 Result<std::shared_ptr<const Dataset>> open_if_whole(FileSystem& file_system,
@@ -35,8 +40,8 @@ Result<std::shared_ptr<const Dataset>> open_if_whole(FileSystem& file_system,
                                                      const std::string& path,
                                                      const std::string& manifest,
                                                      std::uint64_t version) {
-  PERSISTING_ASSIGN_OR_RETURN(const std::string end, file_system.read_end(manifest, footer_bytes));
-  if (!ends_whole(end)) return corruption(manifest + " does not end as a Lance manifest");
+  PERSISTING_ASSIGN_OR_RETURN(const std::uint64_t size, file_system.file_size(manifest));
+  PERSISTING_RETURN_IF_ERROR(check_end(file_system, manifest, size));
   PERSISTING_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset,
                               Dataset::open(engine, path, version));
   PERSISTING_ASSIGN_OR_RETURN(const std::vector<DataFile> files, dataset->data_files());
@@ -78,18 +83,41 @@ Status quarantine(FileSystem& file_system, const std::string& path, const std::s
   return ok_status();
 }
 
+// Whether the version that the checkpoint names is still what it was, as far as sizes and the manifest's contents tell.
+Status check_known(FileSystem& file_system, const std::string& path, const TableVersion& known) {
+  PERSISTING_ASSIGN_OR_RETURN(const std::string manifest,
+                              find_manifest(file_system, path, known.version));
+  if (manifest.empty()) {
+    return corruption(path + versions_folder + ": the manifest of version " +
+                      std::to_string(known.version) + ", which the checkpoint names, is missing");
+  }
+  PERSISTING_ASSIGN_OR_RETURN(const FileDigest found, digest_file(file_system, manifest));
+  if (found != known.manifest)
+    return corruption(manifest + " differs from what the checkpoint remembers of it");
+  for (const TableFile& file : known.files) {
+    PERSISTING_RETURN_IF_ERROR(
+        check_data_file(file_system, path + data_folder + "/" + file.name, file.digest.bytes));
+  }
+  return ok_status();
+}
+
 }  // namespace
 
-Result<TableVersion> describe_manifest(FileSystem& file_system, const std::string& manifest,
-                                       std::uint64_t version) {
-  PERSISTING_ASSIGN_OR_RETURN(const std::string bytes, file_system.read_file(manifest));
-  return TableVersion{version, bytes.size(), checksum64(bytes)};
+Result<std::string> find_manifest(FileSystem& file_system, const std::string& path,
+                                  std::uint64_t version) {
+  const std::string folder = path + versions_folder;
+  PERSISTING_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                              file_system.list_folder(folder));
+  for (const std::string& name : names) {
+    if (version_of_manifest(name) == version) return folder + "/" + name;
+  }
+  return std::string();
 }
 
 Result<std::shared_ptr<const Dataset>> choose_head(FileSystem& file_system,
                                                    const persisting_lance_engine& engine,
                                                    const std::string& path,
-                                                   const TableVersion& known) {
+                                                   const TableVersion& known, NewerVersions newer) {
   const std::string versions = path + versions_folder;
   PERSISTING_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                               file_system.list_folder(versions));
@@ -97,9 +125,15 @@ Result<std::shared_ptr<const Dataset>> choose_head(FileSystem& file_system,
   for (const std::string& name : names) {
     if (const auto version = version_of_manifest(name)) manifests.emplace(*version, name);
   }
+  // Nothing is set aside for a version that is not there.
+  if (newer == NewerVersions::kSetAside && known.version != 0)
+    PERSISTING_RETURN_IF_ERROR(check_known(file_system, path, known));
   for (const auto& [version, name] : manifests) {
     if (version <= known.version) break;
-    auto dataset = open_if_whole(file_system, engine, path, versions + "/" + name, version);
+    Result<std::shared_ptr<const Dataset>> dataset =
+        newer == NewerVersions::kAccept
+            ? open_if_whole(file_system, engine, path, versions + "/" + name, version)
+            : corruption("it does not hold what the log and the checkpoint say");
     if (dataset) {
       log(LogLevel::kInfo, path + ": accepted version " + std::to_string(version) +
                                ", newer than the checkpoint's " + std::to_string(known.version));
@@ -108,17 +142,7 @@ Result<std::shared_ptr<const Dataset>> choose_head(FileSystem& file_system,
     PERSISTING_RETURN_IF_ERROR(quarantine(file_system, path, name, dataset.error()));
   }
   if (known.version == 0) return std::shared_ptr<const Dataset>();
-
-  const auto manifest = manifests.find(known.version);
-  if (manifest == manifests.end()) {
-    return corruption(versions + ": the manifest of version " + std::to_string(known.version) +
-                      ", which the checkpoint names, is missing");
-  }
-  const std::string manifest_file = versions + "/" + manifest->second;
-  PERSISTING_ASSIGN_OR_RETURN(const TableVersion found,
-                              describe_manifest(file_system, manifest_file, known.version));
-  if (found != known)
-    return corruption(manifest_file + " differs from what the checkpoint remembers of it");
+  PERSISTING_RETURN_IF_ERROR(check_known(file_system, path, known));
   return Dataset::open(engine, path, known.version);
 }
 

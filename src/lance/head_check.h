@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "persisting/lance_engine.h"
 
@@ -13,15 +14,15 @@
 
 namespace persisting::lance {
 
-// The newest whole version at or above `known`; null where there is no table at all. Newer ones that are not whole have
-// been moved to quarantine. kCorruption where neither `known` nor a newer version is whole.
+// The newest whole version at or above `known`; null where there is no table at all. Newer ones that are not whole, or not
+// wanted, have been moved to quarantine. kCorruption where neither `known` nor a newer version is whole.
 Result<std::shared_ptr<const Dataset>> choose_head(FileSystem& file_system,
                                                    const persisting_lance_engine& engine,
                                                    const std::string& path,
-                                                   const TableVersion& known);
+                                                   const TableVersion& known, NewerVersions newer);
 
-// Size and checksum of a manifest, as a checkpoint remembers them.
-Result<TableVersion> describe_manifest(FileSystem& file_system, const std::string& manifest,
-                                       std::uint64_t version);
+// The path of a version's manifest, below the dataset's folder `path`; empty where there is none.
+Result<std::string> find_manifest(FileSystem& file_system, const std::string& path,
+                                  std::uint64_t version);
 
 }  // namespace persisting::lance

@@ -16,9 +16,10 @@ Status register_lance_engine(const persisting_lance_engine* engine) {
                       "the Lance engine has ABI version " + std::to_string(engine->abi_version) +
                           "; this library speaks " + std::to_string(PERSISTING_LANCE_ENGINE_ABI));
   }
-  set_table_opener([engine](const std::string& path, const TableVersion& known) {
-    return lance::LanceTable::open(FileSystem::posix(), *engine, path, known);
-  });
+  set_table_opener(
+      [engine](const std::string& path, const TableVersion& known, NewerVersions newer) {
+        return lance::LanceTable::open(FileSystem::posix(), *engine, path, known, newer);
+      });
   return ok_status();
 }
 

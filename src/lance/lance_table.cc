@@ -1,6 +1,8 @@
 #include "lance/lance_table.h"
 
 #include <array>
+#include <map>
+#include <string_view>
 #include <utility>
 
 #include <nanoarrow/nanoarrow.hpp>
@@ -12,10 +14,11 @@ namespace persisting::lance {
 
 Result<std::unique_ptr<Table>> LanceTable::open(FileSystem& file_system,
                                                 const persisting_lance_engine& engine,
-                                                const std::string& path,
-                                                const TableVersion& known) {
+                                                const std::string& path, const TableVersion& known,
+                                                NewerVersions newer) {
   std::unique_ptr<LanceTable> table(new LanceTable(file_system, engine, path));
-  PERSISTING_ASSIGN_OR_RETURN(table->dataset_, choose_head(file_system, engine, path, known));
+  PERSISTING_ASSIGN_OR_RETURN(table->dataset_,
+                              choose_head(file_system, engine, path, known, newer));
   if (table->dataset_ == nullptr) return std::unique_ptr<Table>(std::move(table));
   table->version_ = known;
   if (table->dataset_->version() == known.version) {
@@ -27,7 +30,9 @@ Result<std::unique_ptr<Table>> LanceTable::open(FileSystem& file_system,
     // Whoever committed it may not have lived to sync it.
     PERSISTING_ASSIGN_OR_RETURN(const std::vector<DataFile> files, table->dataset_->data_files());
     PERSISTING_RETURN_IF_ERROR(table->sync_data_files(files));
-    PERSISTING_RETURN_IF_ERROR(table->sync_version_files(table->dataset_->version()));
+    PERSISTING_ASSIGN_OR_RETURN(std::vector<TableFile> digests, table->digest_files(files));
+    PERSISTING_RETURN_IF_ERROR(
+        table->sync_version_files(table->dataset_->version(), std::move(digests)));
   }
   return std::unique_ptr<Table>(std::move(table));
 }
@@ -61,9 +66,13 @@ Status LanceTable::write_and_commit(ArrowArrayStream* stream, int mode,
       check(engine_,
             engine_.write_fragments(engine_.context, path_.c_str(), base, mode, owned.get(),
                                     &handle, &files, &message),
-            message, "write rows to " + path_));
+            &message, "write rows to " + path_));
   const Fragments fragments(engine_, handle);
-  PERSISTING_RETURN_IF_ERROR(sync_data_files(take_file_list(engine_, files)));
+  PERSISTING_ASSIGN_OR_RETURN(const std::vector<DataFile> written, take_file_list(engine_, files));
+  PERSISTING_RETURN_IF_ERROR(sync_data_files(written));
+  PERSISTING_ASSIGN_OR_RETURN(std::vector<TableFile> digests, digest_files(written));
+  if (mode == PERSISTING_LANCE_APPEND)
+    digests.insert(digests.begin(), version_.files.begin(), version_.files.end());
 
   const std::string first = std::to_string(properties.first_offset);
   const std::string rows = std::to_string(properties.rows);
@@ -77,11 +86,11 @@ Status LanceTable::write_and_commit(ArrowArrayStream* stream, int mode,
       check(engine_,
             engine_.commit(engine_.context, path_.c_str(), read_version, mode, fragments.handle(),
                            entries.data(), entries.size(), &committed, &message),
-            message, "commit to " + path_);
+            &message, "commit to " + path_);
   if (!status) return refuse_after_failed_commit(std::move(status));
   auto next = Dataset::adopt(engine_, committed);
   if (!next) return refuse_after_failed_commit(std::move(next).error());
-  return advance(std::move(next).value(), rows_after);
+  return advance(std::move(next).value(), rows_after, std::move(digests));
 }
 
 Status LanceTable::add_columns(ArrowSchema* columns) {
@@ -92,15 +101,16 @@ Status LanceTable::add_columns(ArrowSchema* columns) {
   Status status = check(
       engine_,
       engine_.add_columns(engine_.context, dataset_->handle(), owned.get(), &evolved, &message),
-      message, "add columns to " + path_);
+      &message, "add columns to " + path_);
   if (!status) return refuse_after_failed_commit(std::move(status));
   auto next = Dataset::adopt(engine_, evolved);
   if (!next) return refuse_after_failed_commit(std::move(next).error());
   const std::uint64_t rows = dataset_->rows();
-  return advance(std::move(next).value(), rows);
+  return advance(std::move(next).value(), rows, version_.files);
 }
 
-Status LanceTable::advance(std::shared_ptr<const Dataset> next, std::uint64_t rows_after) {
+Status LanceTable::advance(std::shared_ptr<const Dataset> next, std::uint64_t rows_after,
+                           std::vector<TableFile> files) {
   const std::uint64_t expected = dataset_ == nullptr ? 1 : dataset_->version() + 1;
   if (next->rows() != rows_after) {
     return refuse_after_failed_commit(Error{ErrorCode::kCorruption, Component::kTable,
@@ -111,12 +121,15 @@ Status LanceTable::advance(std::shared_ptr<const Dataset> next, std::uint64_t ro
   }
   if (next->version() != expected) {
     // Another program's version (say a compaction) lies between: its files are not known to be durable.
-    auto files = next->data_files();
-    if (!files) return refuse_after_failed_commit(std::move(files).error());
-    if (Status synced = sync_data_files(*files); !synced)
+    auto all = next->data_files();
+    if (!all) return refuse_after_failed_commit(std::move(all).error());
+    if (Status synced = sync_data_files(*all); !synced)
       return refuse_after_failed_commit(std::move(synced));
+    auto digests = digest_files(*all);
+    if (!digests) return refuse_after_failed_commit(std::move(digests).error());
+    files = std::move(digests).value();
   }
-  if (Status synced = sync_version_files(next->version()); !synced)
+  if (Status synced = sync_version_files(next->version(), std::move(files)); !synced)
     return refuse_after_failed_commit(std::move(synced));
   dataset_ = std::move(next);
   return ok_status();
@@ -132,7 +145,7 @@ Status LanceTable::sync_data_files(const std::vector<DataFile>& files) {
 }
 
 // Syncs the manifest and what belongs to it, and remembers it as the newest durable version.
-Status LanceTable::sync_version_files(std::uint64_t version) {
+Status LanceTable::sync_version_files(std::uint64_t version, std::vector<TableFile> files) {
   const std::string transactions = path_ + transactions_folder;
   PERSISTING_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                               file_system_.list_folder(transactions));
@@ -142,24 +155,37 @@ Status LanceTable::sync_version_files(std::uint64_t version) {
     synced_.insert(name);
   }
   PERSISTING_RETURN_IF_ERROR(file_system_.sync_folder(transactions));
-  PERSISTING_ASSIGN_OR_RETURN(const std::string manifest, manifest_path(version));
+  PERSISTING_ASSIGN_OR_RETURN(const std::string manifest,
+                              find_manifest(file_system_, path_, version));
+  if (manifest.empty()) {
+    return Error{ErrorCode::kCorruption, Component::kTable,
+                 path_ + versions_folder + ": no manifest of version " + std::to_string(version) +
+                     ", which Lance has just committed"};
+  }
   PERSISTING_RETURN_IF_ERROR(file_system_.sync_file(manifest));
   PERSISTING_RETURN_IF_ERROR(file_system_.sync_folder(path_ + versions_folder));
   PERSISTING_RETURN_IF_ERROR(file_system_.sync_folder(path_));
-  PERSISTING_ASSIGN_OR_RETURN(version_, describe_manifest(file_system_, manifest, version));
+  PERSISTING_ASSIGN_OR_RETURN(const FileDigest digest, digest_file(file_system_, manifest));
+  version_ = {version, digest, std::move(files)};
   return ok_status();
 }
 
-Result<std::string> LanceTable::manifest_path(std::uint64_t version) const {
-  const std::string folder = path_ + versions_folder;
-  PERSISTING_ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                              file_system_.list_folder(folder));
-  for (const std::string& name : names) {
-    if (version_of_manifest(name) == version) return folder + "/" + name;
+// Lance keeps no checksums of its data. A file is read right after it was written, from memory still.
+Result<std::vector<TableFile>> LanceTable::digest_files(const std::vector<DataFile>& files) const {
+  std::map<std::string_view, FileDigest> known;
+  for (const TableFile& file : version_.files) known.emplace(file.name, file.digest);
+  std::vector<TableFile> digests;
+  for (const DataFile& file : files) {
+    const auto found = known.find(file.name);
+    if (found != known.end()) {
+      digests.push_back({file.name, found->second});
+      continue;
+    }
+    PERSISTING_ASSIGN_OR_RETURN(const FileDigest digest,
+                                digest_file(file_system_, path_ + data_folder + "/" + file.name));
+    digests.push_back({file.name, digest});
   }
-  return Error{ErrorCode::kCorruption, Component::kTable,
-               folder + ": no manifest of version " + std::to_string(version) +
-                   ", which Lance has just committed"};
+  return digests;
 }
 
 // After a failure around a commit the new version may or may not be there. Appending again could add the rows twice.

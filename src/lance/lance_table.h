@@ -26,10 +26,11 @@ class LanceTable : public Table {
  public:
   static Result<std::unique_ptr<Table>> open(FileSystem& file_system,
                                              const persisting_lance_engine& engine,
-                                             const std::string& path, const TableVersion& known);
+                                             const std::string& path, const TableVersion& known,
+                                             NewerVersions newer);
 
   std::shared_ptr<const TableSnapshot> snapshot() const override { return dataset_; }
-  TableVersion version() const override { return version_; }
+  const TableVersion& version() const override { return version_; }
   Status append(ArrowArrayStream* stream, const AppendSummary& summary) override;
   Status add_columns(ArrowSchema* columns) override;
   Status rewrite(ArrowArrayStream* stream) override;
@@ -45,11 +46,13 @@ class LanceTable : public Table {
 
   Status write_and_commit(ArrowArrayStream* stream, int mode, const Properties& properties,
                           std::uint64_t rows_after);
-  // Takes over a version that was just committed, and makes it durable.
-  Status advance(std::shared_ptr<const Dataset> next, std::uint64_t rows_after);
+  // Takes over a version that was just committed, and makes it durable. `files`: what it consists of, unless another program
+  // has committed in between.
+  Status advance(std::shared_ptr<const Dataset> next, std::uint64_t rows_after,
+                 std::vector<TableFile> files);
   Status sync_data_files(const std::vector<DataFile>& files);
-  Status sync_version_files(std::uint64_t version);
-  Result<std::string> manifest_path(std::uint64_t version) const;
+  Status sync_version_files(std::uint64_t version, std::vector<TableFile> files);
+  Result<std::vector<TableFile>> digest_files(const std::vector<DataFile>& files) const;
   Status refuse_after_failed_commit(Status failure);
   Status check_usable() const;
 

@@ -13,8 +13,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "persisting/result.h"
+
+#include "base/file_digest.h"
 
 struct ArrowSchema;
 struct ArrowArrayStream;
@@ -33,12 +36,19 @@ class TableSnapshot {
   virtual Status scan(std::uint64_t row, std::uint64_t count, ArrowArrayStream* out) const = 0;
 };
 
+// One file with rows of a version.
+struct TableFile {
+  std::string name;  // below the folder of the table's data
+  FileDigest digest;
+  bool operator==(const TableFile&) const = default;
+};
+
 // What is remembered about a durable version, so that the next open can tell it from a damaged one. version 0:
 // there is no table yet.
 struct TableVersion {
   std::uint64_t version = 0;
-  std::uint64_t manifest_bytes = 0;
-  std::uint64_t manifest_checksum = 0;
+  FileDigest manifest;
+  std::vector<TableFile> files;
   bool operator==(const TableVersion&) const = default;
 };
 
@@ -54,7 +64,7 @@ class Table {
 
   // The newest durable version; null while there is none.
   virtual std::shared_ptr<const TableSnapshot> snapshot() const = 0;
-  virtual TableVersion version() const = 0;
+  virtual const TableVersion& version() const = 0;
 
   // Adds the rows of `stream` (consumed). Its columns must be among the table's; the first append makes the table.
   virtual Status append(ArrowArrayStream* stream, const AppendSummary& summary) = 0;
@@ -66,10 +76,12 @@ class Table {
   virtual Status rewrite(ArrowArrayStream* stream) = 0;
 };
 
-// Opens the table in folder `path`. `known` is the version of the last checkpoint. Newer versions are accepted where
-// they are whole, else moved to `path`'s sibling folder "quarantine"; a `known` version that is not whole is
-// kCorruption.
-using TableOpener = std::function<Result<std::unique_ptr<Table>>(const std::string& path,
-                                                                 const TableVersion& known)>;
+// What to do with versions newer than the known one that look whole. Those that do not are always set aside.
+enum class NewerVersions : std::uint8_t { kAccept, kSetAside };
+
+// Opens the table in folder `path`. `known` is the version of the last checkpoint. What is set aside goes to `path`'s
+// sibling folder "quarantine"; a `known` version that is not whole is kCorruption.
+using TableOpener = std::function<Result<std::unique_ptr<Table>>(
+    const std::string& path, const TableVersion& known, NewerVersions newer)>;
 
 }  // namespace persisting

@@ -86,8 +86,9 @@ class MemoryTable : public Table {
     if (stored_->versions.empty()) return nullptr;
     return std::make_shared<Snapshot>(stored_->versions.back());
   }
-  TableVersion version() const override {
-    return {stored_->versions.empty() ? 0 : stored_->versions.back()->number, 0, 0};
+  const TableVersion& version() const override {
+    version_.version = stored_->versions.empty() ? 0 : stored_->versions.back()->number;
+    return version_;
   }
 
   Status append(ArrowArrayStream* stream, const AppendSummary& summary) override {
@@ -177,12 +178,14 @@ class MemoryTable : public Table {
   }
 
   MemoryTables& owner_;
+  mutable TableVersion version_;
   bool broken_ = false;  // as LanceTable: after a failure behind a commit only opening again helps
   const std::shared_ptr<MemoryTables::Stored> stored_;
 };
 
 TableOpener MemoryTables::opener() {
-  return [this](const std::string& path, const TableVersion&) -> Result<std::unique_ptr<Table>> {
+  return [this](const std::string& path, const TableVersion&,
+                NewerVersions) -> Result<std::unique_ptr<Table>> {
     const std::lock_guard lock(mutex_);
     auto& stored = tables_[path];
     if (stored == nullptr) stored = std::make_shared<Stored>();

@@ -1,0 +1,35 @@
+// Seeds of random tests. PERSISTING_TEST_SEED replays one run; PERSISTING_TEST_SCALE multiplies the number of runs.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <random>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace persisting::testing {
+
+inline std::uint64_t number_of_environment(const char* name, std::uint64_t fallback) {
+  const char* const given = std::getenv(name);
+  return given != nullptr ? std::strtoull(given, nullptr, 10) : fallback;
+}
+
+inline bool replays_one_seed() { return std::getenv("PERSISTING_TEST_SEED") != nullptr; }
+
+// Runs `script` with seeds of its own: `runs` times the scale, or the one of the environment.
+template <typename Script>
+void with_seeds(std::uint64_t runs, Script script) {
+  std::uint64_t seed = number_of_environment("PERSISTING_TEST_SEED", std::random_device{}());
+  std::cout << "PERSISTING_TEST_SEED=" << seed << "\n";
+  runs = replays_one_seed() ? 1 : runs * number_of_environment("PERSISTING_TEST_SCALE", 1);
+  for (std::uint64_t run = 0; run < runs; ++run, ++seed) {
+    SCOPED_TRACE("PERSISTING_TEST_SEED=" + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    script(random);
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+}  // namespace persisting::testing

@@ -1,0 +1,79 @@
+// A Lance engine for tests: it keeps a dataset as Lance does (data files, transactions, a manifest a version) on any
+// FileSystem, syncs nothing, and has no checksums. So LanceTable can be run against simulated power cuts, and programs
+// without Python can be killed in the middle of a flush.
+// Files:   data/{number}.lance, _transactions/{number}.txn, _versions/{2^64 - 1 - version}.manifest, which all end in
+//          "LANC". A data file holds normalized records; a manifest the schema, filler beyond a sector, and the fragments.
+// Threads: thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "persisting/lance_engine.h"
+
+#include "base/file_system.h"
+#include "schema/schema.h"
+#include "table/table.h"
+
+namespace persisting::testing {
+
+class SimulatedLance {
+ public:
+  explicit SimulatedLance(FileSystem& file_system);
+  SimulatedLance(const SimulatedLance&) = delete;
+  SimulatedLance& operator=(const SimulatedLance&) = delete;
+
+  const persisting_lance_engine& engine() const { return engine_; }
+  // Opens LanceTables on this engine, which must outlive them.
+  TableOpener opener();
+
+  // What another program's compaction does to the newest version: the same rows in one file, unsynced.
+  Status compact(const std::string& path);
+
+  struct Fragment {
+    std::uint64_t rows = 0;
+    std::uint64_t bytes = 0;
+    std::string file;
+  };
+  struct Manifest {
+    std::uint64_t version = 0;
+    Schema schema;
+    std::vector<Fragment> fragments;
+    std::uint64_t rows() const;
+  };
+  struct Row {
+    std::uint64_t offset = 0;
+    std::int64_t timestamp_us = 0;
+    std::string record;
+  };
+  struct Written {
+    Schema schema;
+    std::vector<Fragment> fragments;
+  };
+
+  // The calls of the C ABI.
+  Result<Manifest> open(const std::string& path, std::uint64_t version);
+  Result<std::vector<Row>> read(const std::string& path, const Manifest& manifest);
+  Result<Written> write(const std::string& path, const Manifest* base, int mode,
+                        ArrowArrayStream* stream);
+  Result<Manifest> commit(const std::string& path, int mode, Written written);
+  Result<Manifest> add_columns(const std::string& path, const Manifest& base, ArrowSchema* columns);
+
+ private:
+  Result<std::uint64_t> newest_version(const std::string& path);
+  Result<Fragment> write_data_file(const std::string& path, const std::vector<Row>& rows);
+  Status write_manifest(const std::string& path, const Manifest& manifest);
+  Status write_file(const std::string& path, std::string body);
+  std::string next_name();
+
+  FileSystem& file_system_;
+  persisting_lance_engine engine_;
+  std::mutex mutex_;
+  std::uint64_t names_ = 0;  // under mutex_
+};
+
+}  // namespace persisting::testing
