@@ -8,7 +8,7 @@
 #include "engine/backend_options.h"
 #include "engine/bucket_engine_parts.h"
 #include "engine/engine_registry.h"
-#include "table/default_opener.h"
+#include "table/default_format.h"
 
 namespace persisting {
 namespace {
@@ -126,7 +126,7 @@ Result<EngineOptions> table_options(std::string backend, const BackendConfig& co
     return make_error(ErrorCode::kInvalidArgument,
                       backend + " needs a storage_path: the folder of its bucket");
   }
-  if (!table_opener()) {
+  if (!table_format().open) {
     return make_error(
         ErrorCode::kUnsupported,
         backend +
@@ -165,7 +165,7 @@ Result<Compression> parse_compression(const std::string& name) {
 
 EngineEnvironment default_environment() {
   EngineEnvironment environment;
-  environment.open_table = table_opener();
+  environment.open_table = table_format().open;
   environment.now_us = [] {
     return std::chrono::duration_cast<std::chrono::microseconds>(
                std::chrono::system_clock::now().time_since_epoch())

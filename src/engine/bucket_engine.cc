@@ -8,6 +8,7 @@
 
 #include "base/fork_generation.h"
 #include "engine/bucket_engine_parts.h"
+#include "engine/table_rows.h"
 #include "schema/admission.h"
 #include "schema/normalizer.h"
 
@@ -28,8 +29,13 @@ Result<std::shared_ptr<BucketEngine>> BucketEngine::open(EngineOptions options,
   Status status = engine->recover();
   if (!status) {
     (void)engine->shut_down();  // the error that opening met is the one to report
-    return with_context(std::move(status).error(),
-                        "bucket " + std::to_string(engine->options_.bucket_id));
+    Error error = with_context(std::move(status).error(),
+                               "bucket " + std::to_string(engine->options_.bucket_id));
+    if (error.code == ErrorCode::kCorruption) {
+      error.message += "; `persisting verify` tells all that is damaged, `persisting repair` saves "
+                       "the rest into a new bucket";
+    }
+    return error;
   }
   return engine;
 }

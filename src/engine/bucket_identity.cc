@@ -50,17 +50,6 @@ Status check_same_topic(const std::string& folder, const TopicSettings& stored,
   return ok_status();
 }
 
-Result<std::optional<BucketIdentity>> read_identity(FileSystem& file_system,
-                                                    const std::string& folder) {
-  const std::string path = folder + "/BUCKET";
-  PERSISTING_ASSIGN_OR_RETURN(const std::optional<Struct> payload,
-                              read_sealed_file(file_system, path, format));
-  if (!payload) return std::optional<BucketIdentity>();
-  Result<BucketIdentity> stored = from_payload(*payload);
-  if (!stored) return with_context(std::move(stored).error(), path);
-  return std::optional<BucketIdentity>(std::move(stored).value());
-}
-
 Status write_identity(FileSystem& file_system, const std::string& folder,
                       const BucketIdentity& identity) {
   return write_sealed_file(
@@ -102,6 +91,17 @@ std::uint64_t random_id() {
 }
 
 }  // namespace
+
+Result<std::optional<BucketIdentity>> read_identity(FileSystem& file_system,
+                                                    const std::string& folder) {
+  const std::string path = folder + "/BUCKET";
+  PERSISTING_ASSIGN_OR_RETURN(const std::optional<Struct> payload,
+                              read_sealed_file(file_system, path, format));
+  if (!payload) return std::optional<BucketIdentity>();
+  Result<BucketIdentity> stored = from_payload(*payload);
+  if (!stored) return with_context(std::move(stored).error(), path);
+  return std::optional<BucketIdentity>(std::move(stored).value());
+}
 
 Result<BucketIdentity> open_identity(FileSystem& file_system, const std::string& folder,
                                      std::uint32_t bucket_id, const TopicSettings& asked) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/file_system.h"
@@ -23,6 +24,10 @@ struct BucketIdentity {
   std::uint32_t bucket_id = 0;
   TopicSettings topic;
 };
+
+// Nothing: the folder has no identity yet.
+Result<std::optional<BucketIdentity>> read_identity(FileSystem& file_system,
+                                                    const std::string& folder);
 
 // Reads the identity in `folder`, or makes one. kInvalidArgument where the folder belongs to another bucket, or was
 // written with other settings; the message has both. A new bucket is compared with its siblings (../bucket_*), so that

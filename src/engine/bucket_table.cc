@@ -8,6 +8,7 @@
 
 #include "persisting/log.h"
 
+#include "engine/table_rows.h"
 #include "schema/admission.h"
 #include "schema/arrow_convert.h"
 
@@ -49,28 +50,6 @@ class SliceCursor {
   std::size_t slice_ = 0;
   std::size_t record_ = 0;
 };
-
-Error stream_error(ArrowArrayStream* stream, int code) {
-  const char* text = stream->get_last_error(stream);
-  return Error{ErrorCode::kIo, Component::kTable,
-               "reading the table: " +
-                   std::string(text != nullptr ? text : std::generic_category().message(code))};
-}
-
-// Calls `consume` with the stream's schema and each of its arrays.
-Status for_each_array(ArrowArrayStream* stream,
-                      const std::function<Status(const ArrowSchema&, const ArrowArray&)>& consume) {
-  nanoarrow::UniqueSchema schema;
-  if (const int code = stream->get_schema(stream, schema.get()); code != 0)
-    return stream_error(stream, code);
-  while (true) {
-    nanoarrow::UniqueArray array;
-    if (const int code = stream->get_next(stream, array.get()); code != 0)
-      return stream_error(stream, code);
-    if (array->release == nullptr) return ok_status();
-    PERSISTING_RETURN_IF_ERROR(consume(*schema.get(), *array.get()));
-  }
-}
 
 // Reads a table's rows and encodes them anew under another schema; the source of a rewrite's stream.
 class RewriteCursor {
@@ -286,23 +265,6 @@ Status BucketTable::rewrite(const SchemaPtr& schema) {
   PERSISTING_RETURN_IF_ERROR(table_->rewrite(stream.get()));
   table_schema_ = columns_of(*schema);
   return ok_status();
-}
-
-Result<RecordBatch> read_rows(const TableSnapshot& snapshot, std::uint64_t first,
-                              std::uint64_t count, const Schema& schema) {
-  RecordBatch records;
-  nanoarrow::UniqueArrayStream stream;
-  PERSISTING_RETURN_IF_ERROR(snapshot.scan(first, count, stream.get()));
-  PERSISTING_RETURN_IF_ERROR(
-      for_each_array(stream.get(), [&](const ArrowSchema& arrow, const ArrowArray& rows) {
-        return decode_rows(arrow, rows, schema, first + records.size(), &records);
-      }));
-  if (records.size() != count) {
-    return Error{ErrorCode::kCorruption, Component::kTable,
-                 "the table gave " + std::to_string(records.size()) + " of the " +
-                     std::to_string(count) + " rows from offset " + std::to_string(first) + " on"};
-  }
-  return records;
 }
 
 }  // namespace persisting

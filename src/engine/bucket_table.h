@@ -69,8 +69,4 @@ class BucketTable {
   std::uint64_t checkpointed_to_ = 0;
 };
 
-// Records [first, first + count) of the snapshot as a reader with `schema` sees them.
-Result<RecordBatch> read_rows(const TableSnapshot& snapshot, std::uint64_t first,
-                              std::uint64_t count, const Schema& schema);
-
 }  // namespace persisting

@@ -2,20 +2,15 @@
 
 #include <algorithm>
 #include <optional>
-#include <tuple>
 #include <utility>
 
 #include "persisting/log.h"
 
 #include "wal/frame.h"
+#include "wal/segment_list.h"
 
 namespace persisting::wal {
 namespace {
-
-struct Candidate {
-  std::string path;
-  SegmentName name;
-};
 
 class Recovery {
  public:
@@ -26,32 +21,18 @@ class Recovery {
   Result<RecoveredLog> run() {
     // What was removed before a crash must not come back beside what this opening writes.
     PERSISTING_RETURN_IF_ERROR(file_system_.sync_folder(options_.folder));
-    PERSISTING_ASSIGN_OR_RETURN(const std::vector<Candidate> candidates, list_segments());
+    PERSISTING_ASSIGN_OR_RETURN(const std::vector<ListedSegment> segments,
+                                list_segments(file_system_, options_.folder));
     log_.report.next_offset = 0;
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-      PERSISTING_RETURN_IF_ERROR(read_segment(candidates[i], i + 1 == candidates.size()));
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+      PERSISTING_RETURN_IF_ERROR(read_segment(segments[i], i + 1 == segments.size()));
     }
     log_.report.next_offset = std::max(next_offset_, flushed_to_);
     return std::move(log_);
   }
 
  private:
-  Result<std::vector<Candidate>> list_segments() {
-    PERSISTING_ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                                file_system_.list_folder(options_.folder));
-    std::vector<Candidate> candidates;
-    for (const std::string& name : names) {
-      if (const auto parsed = parse_segment_name(name))
-        candidates.push_back({options_.folder + "/" + name, *parsed});
-    }
-    std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-      return std::tie(a.name.first_offset, a.name.epoch) <
-             std::tie(b.name.first_offset, b.name.epoch);
-    });
-    return candidates;
-  }
-
-  Status read_segment(const Candidate& segment, bool is_last) {
+  Status read_segment(const ListedSegment& segment, bool is_last) {
     PERSISTING_ASSIGN_OR_RETURN(const std::string bytes, file_system_.read_file(segment.path));
     const std::optional<SegmentHeader> header = decode_segment_header(bytes);
     if (const auto version = foreign_format_version(bytes)) {
@@ -99,7 +80,7 @@ class Recovery {
     return ok_status();
   }
 
-  Status check_header(const Candidate& segment, const SegmentHeader& header) {
+  Status check_header(const ListedSegment& segment, const SegmentHeader& header) {
     if (header.bucket_identity != options_.bucket_identity) {
       return wal_error(ErrorCode::kCorruption,
                        segment.path + ": byte 16: the segment belongs to another bucket");
@@ -135,7 +116,7 @@ class Recovery {
     return ok_status();
   }
 
-  Status handle_bad_header(const Candidate& segment, const std::string& bytes, bool is_last) {
+  Status handle_bad_header(const ListedSegment& segment, const std::string& bytes, bool is_last) {
     if (!is_last) return damaged(segment, 0, "the header is damaged, and later segments follow");
     // A power cut may keep later bytes of a first write and lose the header's: then that reads as zeros.
     const std::size_t first_byte = bytes.find_first_not_of('\0');
@@ -147,7 +128,7 @@ class Recovery {
   }
 
   // A last segment that acknowledged nothing.
-  Status discard(const Candidate& segment) {
+  Status discard(const ListedSegment& segment) {
     // Its predecessor was made durable before it was begun: what lies between was there.
     if (segment.name.first_offset > std::max(next_offset_, flushed_to_)) {
       return damaged(segment, 0,
@@ -161,7 +142,7 @@ class Recovery {
   }
 
   // Decides between a torn end, which is cut off, and damage to something durable.
-  Status handle_end(const Candidate& segment, const std::string& bytes, std::size_t position) {
+  Status handle_end(const ListedSegment& segment, const std::string& bytes, std::size_t position) {
     const bool only_zeros = bytes.find_first_not_of('\0', position) == std::string::npos;
     if (!only_zeros) {
       const std::optional<std::uint64_t> durable = find_frame(segment, bytes, position);
@@ -184,7 +165,7 @@ class Recovery {
   }
 
   // The highest durable-up-to of the valid frames at or after `position`; nothing where there is none.
-  std::optional<std::uint64_t> find_frame(const Candidate& segment, const std::string& bytes,
+  std::optional<std::uint64_t> find_frame(const ListedSegment& segment, const std::string& bytes,
                                           std::size_t position) const {
     std::optional<std::uint64_t> durable;
     FrameDecoder decoder(frame_seed(options_.bucket_identity, segment.name.epoch));
@@ -198,7 +179,7 @@ class Recovery {
     return durable;
   }
 
-  Status damaged(const Candidate& segment, std::size_t position, const std::string& what) const {
+  Status damaged(const ListedSegment& segment, std::size_t position, const std::string& what) const {
     return wal_error(ErrorCode::kCorruption, segment.path + ": byte " + std::to_string(position) +
                                                  ": " + what + "; the first offset at stake is " +
                                                  std::to_string(next_offset_));

@@ -145,6 +145,11 @@ std::map<std::string, std::string> PowerCutFileSystem::files() const {
   return files;
 }
 
+void PowerCutFileSystem::forget_folder(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  folders_.erase(path);
+}
+
 bool PowerCutFileSystem::begin_locked(bool* last) {
   if (stopped_) return false;
   stopped_ = *last = calls_ == stop_at_;
@@ -243,11 +248,26 @@ Status PowerCutFileSystem::rename(const std::string& from, const std::string& to
   const std::lock_guard lock(mutex_);
   bool last = false;
   if (!begin_locked(&last)) return off(from);
+  if (folders_.contains(from)) {
+    move_folder_locked(from, to);
+    return end(last, from);
+  }
   const auto entry = now_.find(from);
   if (entry == now_.end()) return make_error(ErrorCode::kIo, from + ": no such file");
   now_[to] = entry->second;
   now_.erase(from);
   return end(last, from);
+}
+
+void PowerCutFileSystem::move_folder_locked(const std::string& from, const std::string& to) {
+  for (Entries* entries : {&now_, &durable_}) {
+    Entries moved;
+    for (const auto& [path, content] : *entries)
+      moved[path.starts_with(from + "/") ? to + path.substr(from.size()) : path] = content;
+    *entries = std::move(moved);
+  }
+  folders_.erase(from);
+  folders_.insert(to);
 }
 
 Result<std::unique_ptr<FileLock>> PowerCutFileSystem::lock_file(const std::string& path) {

@@ -2,7 +2,8 @@
 // Model:   a file has contents and durable contents, as of its last sync; an entry of a folder is durable as of the folder's
 //          last sync. The cut treats each file and each entry on its own: of the bytes that differ, it keeps what was durable, keeps
 //          the new ones, a prefix of them, zeros in their place, or decides anew for each sector of 512 bytes; an entry that
-//          was made, removed or renamed since the folder's sync is as before or as after. Folders themselves are durable at once.
+//          was made, removed or renamed since the folder's sync is as before or as after. Folders themselves are durable at once,
+//          and so are their new names.
 // Use:     stop_at(n) fails the n-th call from now, with its effect on memory, and all after it. Then restart() is a process that
 //          died under a kernel that did not, cut(seed) is the power cut. Files opened before either are dead.
 // Threads: thread-safe.
@@ -33,6 +34,7 @@ class PowerCutFileSystem : public FileSystem {
   // A durable file with these contents, whatever was there.
   void set_file(const std::string& path, std::string contents);
   std::map<std::string, std::string> files() const;
+  void forget_folder(const std::string& path);
 
   Status create_folders(const std::string& path) override;
   Result<std::vector<std::string>> list_folder(const std::string& path) override;
@@ -61,6 +63,7 @@ class PowerCutFileSystem : public FileSystem {
   // Counts a call; false where nothing happens any more. `*last`: this one takes effect, but fails.
   bool begin_locked(bool* last);
   Status end(bool last, const std::string& what) const;
+  void move_folder_locked(const std::string& from, const std::string& to);
   Result<std::shared_ptr<Content>> find_locked(const std::string& path) const;
   static std::string after_cut(const Content& content, std::mt19937_64& random);
 

@@ -8,7 +8,6 @@
 
 #include "base/endian.h"
 #include "lance/lance_format.h"
-#include "lance/lance_table.h"
 #include "schema/arrow_convert.h"
 
 namespace persisting::testing {
@@ -173,15 +172,12 @@ int abi_data_files(void*, persisting_lance_dataset* dataset, char** files, char*
 int abi_scan(void* context, persisting_lance_dataset* dataset, uint64_t offset, uint64_t limit,
              const char* const*, size_t column_count, ArrowArrayStream* stream, char** error) {
   const Handle& handle = handle_of(dataset);
-  auto rows = lance_of(context).read(handle.path, handle.manifest);
+  const std::uint64_t end = limit < UINT64_MAX - offset ? offset + limit : UINT64_MAX;
+  auto rows = lance_of(context).read(handle.path, handle.manifest, offset, end);
   if (!rows) return fail(error, rows.error());
-  const std::size_t begin = std::min<std::size_t>(offset, rows->size());
-  const std::size_t end = begin + std::min<std::size_t>(limit, rows->size() - begin);
-  std::vector<Row> wanted(rows->begin() + static_cast<std::ptrdiff_t>(begin),
-                          rows->begin() + static_cast<std::ptrdiff_t>(end));
   const Status made = column_count > 0
-                          ? offsets_stream(wanted, stream)
-                          : rows_stream(std::move(wanted), handle.manifest.schema, stream);
+                          ? offsets_stream(*rows, stream)
+                          : rows_stream(*std::move(rows), handle.manifest.schema, stream);
   return made ? 0 : fail(error, made.error());
 }
 
@@ -238,12 +234,6 @@ SimulatedLance::SimulatedLance(FileSystem& file_system)
               .add_columns = abi_add_columns,
               .free_string = abi_free_string} {}
 
-TableOpener SimulatedLance::opener() {
-  return [this](const std::string& path, const TableVersion& known, NewerVersions newer) {
-    return lance::LanceTable::open(file_system_, engine_, path, known, newer);
-  };
-}
-
 std::uint64_t Manifest::rows() const {
   std::uint64_t rows = 0;
   for (const SimulatedLance::Fragment& fragment : fragments) rows += fragment.rows;
@@ -272,9 +262,13 @@ Result<Manifest> SimulatedLance::open(const std::string& path, std::uint64_t ver
   return manifest;
 }
 
-Result<std::vector<Row>> SimulatedLance::read(const std::string& path, const Manifest& manifest) {
+Result<std::vector<Row>> SimulatedLance::read(const std::string& path, const Manifest& manifest,
+                                              std::uint64_t first, std::uint64_t end) {
   std::vector<Row> rows;
+  std::uint64_t next = 0;
   for (const Fragment& fragment : manifest.fragments) {
+    const std::uint64_t begin = std::exchange(next, next + fragment.rows);
+    if (next <= first || begin >= end) continue;
     PERSISTING_ASSIGN_OR_RETURN(
         const std::string bytes,
         file_system_.read_file(path + lance::data_folder + "/" + fragment.file));
@@ -285,7 +279,7 @@ Result<std::vector<Row>> SimulatedLance::read(const std::string& path, const Man
       row.timestamp_us = parser.number<std::int64_t>();
       row.record = parser.text();
       if (parser.failed()) return failure(fragment.file + ": not a data file");
-      rows.push_back(std::move(row));
+      if (begin + i >= first && begin + i < end) rows.push_back(std::move(row));
     }
   }
   return rows;

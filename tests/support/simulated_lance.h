@@ -16,8 +16,8 @@
 #include "persisting/lance_engine.h"
 
 #include "base/file_system.h"
+#include "lance/table_format.h"
 #include "schema/schema.h"
-#include "table/table.h"
 
 namespace persisting::testing {
 
@@ -28,8 +28,9 @@ class SimulatedLance {
   SimulatedLance& operator=(const SimulatedLance&) = delete;
 
   const persisting_lance_engine& engine() const { return engine_; }
-  // Opens LanceTables on this engine, which must outlive them.
-  TableOpener opener();
+  // Lance tables on this engine, which must outlive them.
+  TableFormat format() { return lance::make_table_format(file_system_, engine_); }
+  TableOpener opener() { return format().open; }
 
   // What another program's compaction does to the newest version: the same rows in one file, unsynced.
   Status compact(const std::string& path);
@@ -57,7 +58,9 @@ class SimulatedLance {
 
   // The calls of the C ABI.
   Result<Manifest> open(const std::string& path, std::uint64_t version);
-  Result<std::vector<Row>> read(const std::string& path, const Manifest& manifest);
+  // Rows [first, end), from the files that hold them.
+  Result<std::vector<Row>> read(const std::string& path, const Manifest& manifest,
+                                std::uint64_t first = 0, std::uint64_t end = UINT64_MAX);
   Result<Written> write(const std::string& path, const Manifest* base, int mode,
                         ArrowArrayStream* stream);
   Result<Manifest> commit(const std::string& path, int mode, Written written);

@@ -12,7 +12,7 @@
 #include "support/memory_table.h"
 #include "support/records.h"
 #include "support/temporary_folder.h"
-#include "table/default_opener.h"
+#include "table/default_format.h"
 
 namespace persisting {
 namespace {
@@ -24,8 +24,8 @@ using testing::record;
 
 class QueueTest : public ::testing::Test {
  protected:
-  QueueTest() { set_table_opener(tables_.opener()); }
-  ~QueueTest() override { set_table_opener({}); }
+  QueueTest() { set_table_format({tables_.opener(), {}}); }
+  ~QueueTest() override { set_table_format({}); }
 
   QueueOptions options(const std::string& backend = "persisting") const {
     QueueOptions options;

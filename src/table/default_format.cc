@@ -1,4 +1,4 @@
-#include "table/default_opener.h"
+#include "table/default_format.h"
 
 #include <mutex>
 #include <utility>
@@ -8,7 +8,7 @@ namespace {
 
 struct Holder {
   std::mutex mutex;
-  TableOpener opener;
+  TableFormat format;
 };
 
 Holder& holder() {
@@ -18,14 +18,14 @@ Holder& holder() {
 
 }  // namespace
 
-void set_table_opener(TableOpener opener) {
+void set_table_format(TableFormat format) {
   const std::lock_guard lock(holder().mutex);
-  holder().opener = std::move(opener);
+  holder().format = std::move(format);
 }
 
-TableOpener table_opener() {
+TableFormat table_format() {
   const std::lock_guard lock(holder().mutex);
-  return holder().opener;
+  return holder().format;
 }
 
 }  // namespace persisting

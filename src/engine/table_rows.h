@@ -1,0 +1,24 @@
+// Reads rows of a table back as records.
+// Threads: free functions.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "persisting/record.h"
+
+#include "schema/schema.h"
+#include "table/table.h"
+
+namespace persisting {
+
+// Records [first, first + count) of the snapshot as a reader with `schema` sees them; `timestamps`, where given, receives
+// their times.
+Result<RecordBatch> read_rows(const TableSnapshot& snapshot, std::uint64_t first,
+                              std::uint64_t count, const Schema& schema,
+                              std::vector<std::int64_t>* timestamps = nullptr);
+
+// What a stream of the table says of its failure.
+Error stream_error(ArrowArrayStream* stream, int code);
+
+}  // namespace persisting
