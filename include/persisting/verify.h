@@ -33,7 +33,8 @@ struct Finding {
   std::string file;
   std::optional<std::uint64_t> byte;  // the first of the damage, where that is known
   std::string message;
-  std::optional<OffsetRange> at_stake;  // the records that the damage may have hit, where that is known
+  std::optional<OffsetRange>
+      at_stake;  // the records that the damage may have hit, where that is known
 };
 
 struct VerifyReport {

@@ -12,5 +12,6 @@ void bind_completion_queue(nb::module_& module);
 void bind_backend(nb::module_& module);
 void bind_log(nb::module_& module);
 void bind_threads(nb::module_& module);
+void bind_verify(nb::module_& module);
 
 }  // namespace persisting::python

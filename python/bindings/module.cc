@@ -9,4 +9,5 @@ NB_MODULE(_core, module) {
   persisting::python::bind_backend(module);
   persisting::python::bind_log(module);
   persisting::python::bind_threads(module);
+  persisting::python::bind_verify(module);
 }

@@ -26,9 +26,7 @@ class DryRunFileSystem final : public FileSystem {
   Result<std::uint64_t> file_size(const std::string& path) override {
     return under_.file_size(path);
   }
-  Result<std::string> read_file(const std::string& path) override {
-    return under_.read_file(path);
-  }
+  Result<std::string> read_file(const std::string& path) override { return under_.read_file(path); }
   Result<std::string> read_range(const std::string& path, std::uint64_t offset,
                                  std::uint64_t bytes) override {
     return under_.read_range(path, offset, bytes);

@@ -32,8 +32,9 @@ Result<std::shared_ptr<BucketEngine>> BucketEngine::open(EngineOptions options,
     Error error = with_context(std::move(status).error(),
                                "bucket " + std::to_string(engine->options_.bucket_id));
     if (error.code == ErrorCode::kCorruption) {
-      error.message += "; `persisting verify` tells all that is damaged, `persisting repair` saves "
-                       "the rest into a new bucket";
+      error.message +=
+          "; `persisting verify` tells all that is damaged, `persisting repair` saves "
+          "the rest into a new bucket";
     }
     return error;
   }

@@ -46,9 +46,9 @@ Status BucketInspection::check_is_bucket() {
     PERSISTING_ASSIGN_OR_RETURN(const bool there, file_system_.exists(report_.folder + name));
     if (there) return ok_status();
   }
-  return make_error(ErrorCode::kInvalidArgument,
-                    report_.folder +
-                        " is no bucket: it has neither BUCKET, CHECKPOINT, wal nor data.lance");
+  return make_error(
+      ErrorCode::kInvalidArgument,
+      report_.folder + " is no bucket: it has neither BUCKET, CHECKPOINT, wal nor data.lance");
 }
 
 // Nobody may write meanwhile. On a medium that cannot be written to nobody does.
@@ -141,7 +141,8 @@ Status BucketInspection::open_readable_version() {
   }
   PERSISTING_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> versions, table_->versions());
   for (const std::uint64_t version : versions) {
-    if (checkpoint_ && version >= checkpoint_->table.version) continue;  // damaged, or not vouched for
+    if (checkpoint_ && version >= checkpoint_->table.version)
+      continue;  // damaged, or not vouched for
     Result<InspectedVersion> opened = table_->open(version);
     if (!opened) continue;
     version_ = std::move(opened).value();
@@ -177,9 +178,8 @@ std::uint64_t BucketInspection::table_rows() const {
 
 std::vector<OffsetRange> BucketInspection::whole_rows() const {
   std::vector<OffsetRange> damaged = damaged_rows_;
-  std::sort(damaged.begin(), damaged.end(), [](const OffsetRange& a, const OffsetRange& b) {
-    return a.first < b.first;
-  });
+  std::sort(damaged.begin(), damaged.end(),
+            [](const OffsetRange& a, const OffsetRange& b) { return a.first < b.first; });
   std::vector<OffsetRange> whole;
   std::uint64_t next = 0;
   for (const OffsetRange& range : damaged) {
@@ -248,9 +248,8 @@ Status BucketInspection::judge_log() {
   WalOptions options;
   options.folder = report_.folder + "/wal";
   // Without an identity each segment is taken at its word.
-  options.bucket_identity = identity_ ? identity_->id
-                                      : (log_.front().header ? log_.front().header->bucket_identity
-                                                             : 0);
+  options.bucket_identity =
+      identity_ ? identity_->id : (log_.front().header ? log_.front().header->bucket_identity : 0);
   const std::uint64_t flushed_to = checkpoint_ ? checkpoint_->flushed_to : table_rows();
   const Result<wal::RecoveredLog> recovered = wal::recover_log(
       dry_run, options, flushed_to, [](const ReplayedFrame&) { return ok_status(); });

@@ -24,9 +24,8 @@ LogSalvage::LogSalvage(FileSystem& file_system, const std::vector<wal::SegmentSc
           {frame.first_offset, frame.first_offset + frame.records, &segment, frame.position});
     }
   }
-  std::stable_sort(frames_.begin(), frames_.end(), [](const Frame& a, const Frame& b) {
-    return a.first_offset < b.first_offset;
-  });
+  std::stable_sort(frames_.begin(), frames_.end(),
+                   [](const Frame& a, const Frame& b) { return a.first_offset < b.first_offset; });
 }
 
 Status LogSalvage::read(std::uint64_t first, std::uint64_t end, const Consumer& consume) {

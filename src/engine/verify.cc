@@ -53,9 +53,7 @@ std::uint32_t bucket_id_of(const std::string& folder) {
 class Salvage {
  public:
   Salvage(FileSystem& file_system, BucketInspection& inspection)
-      : file_system_(file_system),
-        inspection_(inspection),
-        log_(file_system, inspection.log()) {}
+      : file_system_(file_system), inspection_(inspection), log_(file_system, inspection.log()) {}
 
   Status run(const TableFormat& format, const std::string& into) {
     EngineOptions options;
@@ -84,9 +82,9 @@ class Salvage {
 
  private:
   Status copy() {
-    PERSISTING_RETURN_IF_ERROR(inspection_.read_table(
-        [this](std::uint64_t first, const RecordBatch& records,
-               const std::vector<std::int64_t>& timestamps) {
+    PERSISTING_RETURN_IF_ERROR(
+        inspection_.read_table([this](std::uint64_t first, const RecordBatch& records,
+                                      const std::vector<std::int64_t>& timestamps) {
           return copy_rows(first, records, timestamps);
         }));
     return copy_log(inspection_.end_offset());
@@ -108,14 +106,14 @@ class Salvage {
 
   // The records below `end` that the table did not give.
   Status copy_log(std::uint64_t end) {
-    PERSISTING_RETURN_IF_ERROR(
-        log_.read(next_, end,
-                  [this](std::uint64_t first, std::int64_t timestamp_us,
-                         const std::vector<std::string_view>& records) {
-                    RecordBatch batch;
-                    for (const std::string_view record : records) batch.add_encoded(record);
-                    return put(first, timestamp_us, std::move(batch));
-                  }));
+    PERSISTING_RETURN_IF_ERROR(log_.read(next_, end,
+                                         [this](std::uint64_t first, std::int64_t timestamp_us,
+                                                const std::vector<std::string_view>& records) {
+                                           RecordBatch batch;
+                                           for (const std::string_view record : records)
+                                             batch.add_encoded(record);
+                                           return put(first, timestamp_us, std::move(batch));
+                                         }));
     lose_up_to(end);
     return ok_status();
   }
@@ -139,8 +137,9 @@ class Salvage {
   BucketInspection& inspection_;
   LogSalvage log_;
   std::shared_ptr<BucketEngine> engine_;
-  std::int64_t timestamp_us_ = 0;  // of what is being put; read under the engine's lock while put() waits
-  std::uint64_t next_ = 0;         // offset in the damaged bucket
+  std::int64_t timestamp_us_ =
+      0;                    // of what is being put; read under the engine's lock while put() waits
+  std::uint64_t next_ = 0;  // offset in the damaged bucket
   std::uint64_t records_ = 0;
   std::vector<OffsetRange> lost_;
 };

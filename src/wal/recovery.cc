@@ -179,7 +179,8 @@ class Recovery {
     return durable;
   }
 
-  Status damaged(const ListedSegment& segment, std::size_t position, const std::string& what) const {
+  Status damaged(const ListedSegment& segment, std::size_t position,
+                 const std::string& what) const {
     return wal_error(ErrorCode::kCorruption, segment.path + ": byte " + std::to_string(position) +
                                                  ": " + what + "; the first offset at stake is " +
                                                  std::to_string(next_offset_));

@@ -1,4 +1,6 @@
 // Damage anywhere in a bucket is found by verify, and costs repair no more than it hit.
+#include "engine/verify.h"
+
 #include <algorithm>
 #include <iostream>
 #include <map>
@@ -12,7 +14,6 @@
 #include "persisting/log.h"
 
 #include "engine/bucket_engine.h"
-#include "engine/verify.h"
 #include "support/power_cut_file_system.h"
 #include "support/records.h"
 #include "support/simulated_lance.h"
@@ -92,8 +93,9 @@ class VerifyTest : public ::testing::Test {
     const auto checkpoint = read_checkpoint(disk_, folder_);
     std::set<std::string> data;
     for (const TableFile& file : (*checkpoint)->table.files) data.insert(file.name);
-    const std::string head =
-        *lance_.format().inspect(folder_ + "/data.lance")->manifest_path((*checkpoint)->table.version);
+    const std::string head = *lance_.format()
+                                  .inspect(folder_ + "/data.lance")
+                                  ->manifest_path((*checkpoint)->table.version);
     for (const auto& [path, contents] : files_) {
       const std::string name = path.substr(path.rfind('/') + 1);
       if (name == "BUCKET" || name == "CHECKPOINT" || name.ends_with(".wal") || path == head ||
@@ -128,8 +130,8 @@ TEST_F(VerifyTest, EveryFlippedByteIsFoundInItsFile) {
       damage(path, byte);
       const auto report = verify();
       ASSERT_TRUE(report.ok()) << report.error().message;
-      const bool found =
-          std::any_of(report->findings.begin(), report->findings.end(), [&](const Finding& finding) {
+      const bool found = std::any_of(
+          report->findings.begin(), report->findings.end(), [&](const Finding& finding) {
             return finding.file == path && (!finding.byte || *finding.byte <= byte);
           });
       // Nothing but the zeros between frames.
@@ -179,8 +181,8 @@ class RepairTest : public VerifyTest {
     for (const auto& [path, contents] : before) EXPECT_EQ(disk_.files()[path], contents) << path;
     std::vector<Struct> expected;
     for (std::uint64_t offset = 0; offset < records_.size(); ++offset) {
-      const bool lost = std::any_of(
-          report->lost.begin(), report->lost.end(), [offset](const OffsetRange& range) {
+      const bool lost =
+          std::any_of(report->lost.begin(), report->lost.end(), [offset](const OffsetRange& range) {
             return offset >= range.first && offset < range.end;
           });
       if (!lost) expected.push_back(records_[offset]);

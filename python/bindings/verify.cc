@@ -1,0 +1,70 @@
+#include "persisting/verify.h"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+
+#include "bindings.h"
+#include "errors.h"
+#include "lance_engine.h"
+
+namespace persisting::python {
+namespace {
+
+nb::object to_range(const OffsetRange& range) { return nb::make_tuple(range.first, range.end); }
+
+nb::dict to_dict(const VerifyReport& report) {
+  nb::list findings;
+  for (const Finding& finding : report.findings) {
+    nb::dict entry;
+    entry["damage"] = finding.kind == Finding::Kind::kDamage;
+    entry["file"] = finding.file;
+    entry["byte"] = finding.byte ? nb::cast(*finding.byte) : nb::none();
+    entry["message"] = finding.message;
+    entry["at_stake"] = finding.at_stake ? to_range(*finding.at_stake) : nb::none();
+    findings.append(entry);
+  }
+  nb::dict out;
+  out["folder"] = report.folder;
+  out["findings"] = findings;
+  out["files"] = report.files;
+  out["bytes"] = report.bytes;
+  out["records"] = report.records;
+  return out;
+}
+
+// Runs `work`, which may call the Lance engine from any thread, without the GIL.
+template <typename Work>
+auto without_gil(Work work) {
+  ensure_lance_engine();
+  auto result = [&] {
+    const nb::gil_scoped_release released;
+    return work();
+  }();
+  return value_or_raise(std::move(result));
+}
+
+}  // namespace
+
+void bind_verify(nb::module_& module) {
+  module.def(
+      "verify_bucket",
+      [](const std::string& folder) {
+        return to_dict(without_gil([&] { return verify_bucket(folder); }));
+      },
+      nb::arg("folder"), "Used by persisting.verify.");
+  module.def(
+      "repair_bucket",
+      [](const std::string& folder, const std::string& into) {
+        const RepairReport report = without_gil([&] { return repair_bucket(folder, into); });
+        nb::list lost;
+        for (const OffsetRange& range : report.lost) lost.append(to_range(range));
+        nb::dict out;
+        out["before"] = to_dict(report.before);
+        out["records"] = report.records;
+        out["lost"] = lost;
+        return out;
+      },
+      nb::arg("folder"), nb::arg("into"), "Used by persisting.repair.");
+}
+
+}  // namespace persisting::python

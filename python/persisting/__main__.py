@@ -1,0 +1,5 @@
+"""``python -m persisting`` is the command ``persisting``."""
+
+from persisting.cli import app
+
+app(prog_name="persisting")
