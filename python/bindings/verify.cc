@@ -10,9 +10,11 @@
 namespace persisting::python {
 namespace {
 
+using Report = nb::typed<nb::dict, nb::str, nb::object>;
+
 nb::object to_range(const OffsetRange& range) { return nb::make_tuple(range.first, range.end); }
 
-nb::dict to_dict(const VerifyReport& report) {
+Report to_dict(const VerifyReport& report) {
   nb::list findings;
   for (const Finding& finding : report.findings) {
     nb::dict entry;
@@ -23,7 +25,7 @@ nb::dict to_dict(const VerifyReport& report) {
     entry["at_stake"] = finding.at_stake ? to_range(*finding.at_stake) : nb::none();
     findings.append(entry);
   }
-  nb::dict out;
+  Report out;
   out["folder"] = report.folder;
   out["findings"] = findings;
   out["files"] = report.files;
@@ -54,11 +56,11 @@ void bind_verify(nb::module_& module) {
       nb::arg("folder"), "Used by persisting.verify.");
   module.def(
       "repair_bucket",
-      [](const std::string& folder, const std::string& into) {
+      [](const std::string& folder, const std::string& into) -> Report {
         const RepairReport report = without_gil([&] { return repair_bucket(folder, into); });
         nb::list lost;
         for (const OffsetRange& range : report.lost) lost.append(to_range(range));
-        nb::dict out;
+        Report out;
         out["before"] = to_dict(report.before);
         out["records"] = report.records;
         out["lost"] = lost;

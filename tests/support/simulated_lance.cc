@@ -1,6 +1,7 @@
 #include "support/simulated_lance.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <optional>
 #include <random>
@@ -425,13 +426,11 @@ Status SimulatedLance::write_file(const std::string& path, std::string body) {
   return file->append({body});
 }
 
-// Different in each process and life, as Lance's are.
+// As Lance's, a name that nobody else gives.
 std::string SimulatedLance::next_name() {
   static const std::uint64_t process = std::random_device{}();
-  const std::lock_guard lock(mutex_);
-  return std::to_string(process) + "-" +
-         std::to_string(reinterpret_cast<std::uintptr_t>(this) % 1'000'003) + "-" +
-         std::to_string(names_++);
+  static std::atomic<std::uint64_t> names{0};
+  return std::to_string(process) + "-" + std::to_string(names++);
 }
 
 }  // namespace persisting::testing

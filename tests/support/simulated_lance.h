@@ -7,9 +7,7 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -71,12 +69,10 @@ class SimulatedLance {
   Result<Fragment> write_data_file(const std::string& path, const std::vector<Row>& rows);
   Status write_manifest(const std::string& path, const Manifest& manifest);
   Status write_file(const std::string& path, std::string body);
-  std::string next_name();
+  static std::string next_name();
 
   FileSystem& file_system_;
   persisting_lance_engine engine_;
-  std::mutex mutex_;
-  std::uint64_t names_ = 0;  // under mutex_
 };
 
 }  // namespace persisting::testing
