@@ -10,7 +10,7 @@
 namespace persisting::python {
 namespace {
 
-using Report = nb::typed<nb::dict, nb::str, nb::object>;
+using Report = nb::typed<nb::dict, nb::str, nb::any>;
 
 nb::object to_range(const OffsetRange& range) { return nb::make_tuple(range.first, range.end); }
 
