@@ -1,4 +1,4 @@
-// A folder of its own for one test, removed with everything in it.
+// A folder of its own for one test, removed with everything in it. In the system's folder for such, or another.
 #pragma once
 
 #include <cstdlib>
@@ -9,8 +9,9 @@ namespace persisting::testing {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "persisting-XXXXXX").string();
+  TemporaryFolder() : TemporaryFolder(std::filesystem::temp_directory_path()) {}
+  explicit TemporaryFolder(const std::filesystem::path& parent) {
+    std::string name = (parent / "persisting-XXXXXX").string();
     path_ = ::mkdtemp(name.data());
   }
   ~TemporaryFolder() {
