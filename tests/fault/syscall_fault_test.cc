@@ -70,7 +70,7 @@ class SyscallScript : public ::testing::Test {
   std::uint64_t count_calls(Fault fault) {
     SyscallFaults& faults = SyscallFaults::instance();
     const TemporaryFolder folder(in_memory());
-    ScriptRun run(script(), folder.path() + "/topic/bucket_3");
+    ScriptRun run(script(), folder.path() + "/topic/bucket_3", [] { return 0U; });
     faults.watch(folder.path(), fault);
     run.run();
     covered_ = faults.covered();
@@ -129,7 +129,10 @@ class SyscallFault : public SyscallScript,
   void check_run(Fault fault, std::uint64_t n, std::uint64_t period) {
     SyscallFaults& faults = SyscallFaults::instance();
     const TemporaryFolder folder(in_memory());
-    ScriptRun run(script(), folder.path() + "/topic/bucket_3");
+    const bool transparent = SyscallFaults::is_transparent(fault);
+    ScriptRun run(script(), folder.path() + "/topic/bucket_3", [&faults, transparent] {
+      return transparent ? 0 : faults.hits_except(may_fail_silently());
+    });
     faults.watch(folder.path(), fault);
     faults.fail(n, period);
     run.run();
@@ -142,7 +145,7 @@ class SyscallFault : public SyscallScript,
       EXPECT_THAT(error.message, ::testing::HasSubstr("errno"));
     }
     const bool told = !run.errors().empty() || run.flush_failures() > 0;
-    if (SyscallFaults::is_transparent(fault)) {
+    if (transparent) {
       EXPECT_FALSE(told) << (run.errors().empty() ? "a flush failed" : run.errors()[0].message);
     } else if (!told) {
       EXPECT_TRUE((hit & ~may_fail_silently()).none()) << "an error was swallowed";

@@ -130,8 +130,9 @@ class ScriptRun::Gate {
   bool passed_ = false;
 };
 
-ScriptRun::ScriptRun(const Script& script, std::string folder)
-    : script_(script), gate_(std::make_unique<Gate>()) {
+ScriptRun::ScriptRun(const Script& script, std::string folder,
+                     std::function<std::uint64_t()> count_hits)
+    : script_(script), count_hits_(std::move(count_hits)), gate_(std::make_unique<Gate>()) {
   options_.backend = "persisting";
   options_.bucket_id = 3;
   options_.folder = std::move(folder);
@@ -202,10 +203,12 @@ bool ScriptRun::run_step(const ScriptStep& step) {
 }
 
 bool ScriptRun::put_next() {
+  const std::uint64_t hits = count_hits_();
   const Result<std::uint64_t> first = engine_->put_batch(script_.batches[submitted_]);
   const std::uint64_t expected = count_records(submitted_);
   ++submitted_;
   if (!first) return take(first.error());
+  EXPECT_EQ(count_hits_(), hits) << "acknowledged though a call failed";
   EXPECT_EQ(*first, expected);
   EXPECT_EQ(acknowledged_, submitted_ - 1) << "acknowledged after a put that failed";
   acknowledged_ = submitted_;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,7 +42,8 @@ struct Script {
 // One life story of a bucket: the script up to the first operation that fails, and what follows.
 class ScriptRun {
  public:
-  ScriptRun(const Script& script, std::string folder);
+  // `count_hits` tells how many calls were made to fail so far: a put during which one did must not be acknowledged.
+  ScriptRun(const Script& script, std::string folder, std::function<std::uint64_t()> count_hits);
   ~ScriptRun();
   ScriptRun(const ScriptRun&) = delete;
   ScriptRun& operator=(const ScriptRun&) = delete;
@@ -75,6 +77,7 @@ class ScriptRun {
   std::uint64_t count_records(std::size_t batches) const;
 
   const Script& script_;
+  const std::function<std::uint64_t()> count_hits_;
   std::unique_ptr<Gate> gate_;
   MemoryTables tables_;
   EngineOptions options_;

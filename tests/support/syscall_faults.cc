@@ -86,7 +86,7 @@ void SyscallFaults::watch(std::string folder, Fault fault) {
   first_ = UINT64_MAX;
   counted_ = 0;
   covered_by_ = {};
-  hit_.reset();
+  hits_ = {};
   torn_descriptor_ = -1;
 }
 
@@ -120,7 +120,16 @@ std::array<std::uint64_t, SyscallFaults::call_count> SyscallFaults::covered_by()
 
 std::bitset<SyscallFaults::call_count> SyscallFaults::hit() const {
   const std::lock_guard lock(mutex_);
-  return hit_;
+  std::bitset<call_count> hit;
+  for (std::size_t i = 0; i < call_count; ++i) hit[i] = hits_[i] > 0;
+  return hit;
+}
+
+std::uint64_t SyscallFaults::hits_except(std::bitset<call_count> these) const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t hits = 0;
+  for (std::size_t i = 0; i < call_count; ++i) hits += these[i] ? 0 : hits_[i];
+  return hits;
 }
 
 SyscallFaults::Outcome SyscallFaults::begin(Call call, const char* path) {
@@ -199,7 +208,7 @@ bool SyscallFaults::is_below_locked(std::string_view path) const {
 SyscallFaults::Outcome SyscallFaults::begin_locked(Call call, int descriptor) {
   ++covered_by_[static_cast<std::size_t>(call)];
   const Outcome outcome = decide_locked(call, descriptor);
-  if (outcome != Outcome::kReal) hit_.set(static_cast<std::size_t>(call));
+  if (outcome != Outcome::kReal) ++hits_[static_cast<std::size_t>(call)];
   return outcome;
 }
 

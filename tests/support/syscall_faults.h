@@ -70,6 +70,8 @@ class SyscallFaults {
   std::uint64_t covered() const;                             // calls in the folder
   std::array<std::uint64_t, call_count> covered_by() const;  // the same, by call
   std::bitset<call_count> hit() const;                       // which calls the fault has hit
+  // How often it has hit others than `these`.
+  std::uint64_t hits_except(std::bitset<call_count> these) const;
 
   // ---- for the wrappers ----
 
@@ -101,7 +103,7 @@ class SyscallFaults {
   std::uint64_t period_ = 0;
   std::uint64_t counted_ = 0;
   std::array<std::uint64_t, call_count> covered_by_{};
-  std::bitset<call_count> hit_;
+  std::array<std::uint64_t, call_count> hits_{};
   int torn_descriptor_ = -1;  // whose next write fails
   std::bitset<max_descriptor> descriptors_;
   const void* stream_ = nullptr;  // the folder being listed; one at a time
