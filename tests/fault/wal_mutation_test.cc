@@ -20,7 +20,7 @@ using testing::DamagedLog;
 DamagedLog::Recipe small(Compression compression) { return {compression, 600, 12, 3}; }
 // Expanding takes a hundred times as long as reading.
 DamagedLog::Recipe large(Compression compression) {
-  if (compression == Compression::kNone) return {compression, 36 << 10, 700, 4};
+  if (compression == Compression::kNone) return {compression, 38 << 10, 700, 4};
   return {compression, 5 << 10, 300, 2};
 }
 

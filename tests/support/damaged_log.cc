@@ -43,19 +43,12 @@ void DamagedLog::write(const Recipe& recipe) {
   Wal& wal = **opened;
   epoch_ = wal.epoch();
   std::mt19937_64 random(1);
-  bool full = false;
-  while (!full) {
-    // No third segment: the last round begins where the longest one still fits.
-    const std::size_t longest_round = recipe.most_frames * (3 * recipe.longest_record + 80);
-    const auto files = disk.files();
-    full = files.size() == segment_count &&
-           files.rbegin()->second.size() + longest_round >= recipe.segment_bytes;
-    const std::size_t count = full ? recipe.most_frames : 1 + random() % recipe.most_frames;
-    std::vector<std::string> bodies(count);  // the log uses them in place
-    std::vector<std::vector<std::uint32_t>> lengths(count);
-    for (std::size_t f = 0; f < count; ++f) {
+  const auto write_round = [&](std::size_t frames, bool single) {
+    std::vector<std::string> bodies(frames);  // the log uses them in place
+    std::vector<std::vector<std::uint32_t>> lengths(frames);
+    for (std::size_t f = 0; f < frames; ++f) {
       const std::uint64_t first = record_ends_.size();
-      for (std::uint64_t left = random() % 3 == 0 ? 3 : 1; left > 0; --left) {
+      for (std::uint64_t left = single || random() % 3 != 0 ? 1 : 3; left > 0; --left) {
         const std::string record = make_record(random, recipe.longest_record);
         lengths[f].push_back(static_cast<std::uint32_t>(record.size()));
         bodies[f] += record;
@@ -65,7 +58,18 @@ void DamagedLog::write(const Recipe& recipe) {
       wal.enqueue({first, append_time, lengths[f], bodies[f]});
     }
     ASSERT_TRUE(wal.commit(record_ends_.size()).ok());
-  }
+  };
+  // No third segment: the last rounds begin where the longest ones still fit.
+  const std::size_t longest_end = (recipe.most_frames + 1) * (3 * recipe.longest_record + 80);
+  const auto is_full = [&] {
+    const auto files = disk.files();
+    return files.size() == segment_count &&
+           files.rbegin()->second.size() + longest_end >= recipe.segment_bytes;
+  };
+  while (!is_full()) write_round(1 + random() % recipe.most_frames, false);
+  // One record, of which only the last round says that it was durable.
+  write_round(1, true);
+  write_round(recipe.most_frames, false);
   // As a crash leaves it: without the mark of a clean end.
   for (const auto& [path, contents] : disk.files()) {
     paths_.push_back(path);

@@ -24,7 +24,8 @@ class DamagedLog {
     Compression compression = Compression::kNone;
     std::uint64_t segment_bytes = 0;  // the first one has some more, the second some less
     std::size_t longest_record = 0;
-    std::size_t most_frames = 1;  // of one commit round; the last round has so many
+    std::size_t most_frames =
+        1;  // of one commit round; the last round has so many, the one before a single record
   };
   struct Frame {
     std::size_t segment = 0;
