@@ -309,7 +309,7 @@ TEST(EngineModel, BehavesLikeAListOfRecords) {
   rc::detail::TestParams params = rc::detail::configuration().testParams;
   const char* const given = std::getenv("PERSISTING_TEST_SEED");
   if (given != nullptr) params.seed = std::strtoull(given, nullptr, 10);
-  params.maxSuccess = 5000;
+  params.maxSuccess = 3500;
   params.maxSize = 200;
   std::cout << "PERSISTING_TEST_SEED=" << params.seed << "\n";
 
