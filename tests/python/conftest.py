@@ -4,6 +4,7 @@ import atexit
 import importlib
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,19 @@ def storage(tmp_path):
     """A folder for one topic. After the test the official Lance reader reads every table in it."""
     yield tmp_path / "storage"
     check_tables(tmp_path / "storage")
+
+
+@pytest.fixture
+def memory_folder():
+    """A folder in memory where the machine has one.
+
+    For tests that open hundreds of buckets: what they check does not depend on a real disk, and
+    most of their time would go into its syncs.
+    """
+    memory = Path("/dev/shm")
+    is_usable = memory.is_dir() and os.access(memory, os.W_OK)
+    with tempfile.TemporaryDirectory(dir=memory if is_usable else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

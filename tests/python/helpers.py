@@ -78,6 +78,23 @@ def opened_as_it_is(bucket_id, folder):
         return LanceBackend(bucket_id, folder)
 
 
+def emptied(file):
+    """Damage: the file has its name and nothing else."""
+    Path(file).write_bytes(b"")
+
+
+def halved(file):
+    """Damage: the second half never got to the disk."""
+    file = Path(file)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def zero_filled(file):
+    """Damage: the size got to the disk, the bytes did not."""
+    file = Path(file)
+    file.write_bytes(bytes(file.stat().st_size))
+
+
 class Tick:
     """Lets tasks that are ready run; returns once nothing but waiting is left to do."""
 

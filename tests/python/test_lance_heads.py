@@ -11,23 +11,12 @@ from pathlib import Path
 import lance
 import pytest
 
+from helpers import emptied, halved, zero_filled
 from persisting import StorageError
 from persisting.queue import PersistingBackend
 
 OLD = [{"id": i, "name": f"old {i}"} for i in range(20)]
 NEW = [{"id": 20 + i, "name": f"new {i}"} for i in range(20)]
-
-
-def zero_filled(file: Path) -> None:
-    file.write_bytes(bytes(file.stat().st_size))
-
-
-def halved(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-
-
-def emptied(file: Path) -> None:
-    file.write_bytes(b"")
 
 
 DAMAGE = [emptied, halved, zero_filled, Path.unlink]
