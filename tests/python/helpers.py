@@ -1,14 +1,22 @@
 """What several tests share."""
 
 import asyncio
+import contextlib
 import hashlib
+import json
 import math
+import os
+import random
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import lance
 
 from persisting.queue import LanceBackend, MemoryBackend, PersistingBackend
 
+PROGRAMS = Path(__file__).parent / "programs"
 SYSTEM_COLUMNS = ("_offset", "_ts")
 
 
@@ -133,3 +141,66 @@ def counting_backend():
             await super().put_batch(records)
 
     return CountingBackend, calls
+
+
+def seeded():
+    """Return a random generator whose seed is printed, and can be given to run a test again."""
+    seed = int(os.environ.get("PERSISTING_TEST_SEED", random.SystemRandom().randrange(2**32)))
+    print(f"PERSISTING_TEST_SEED={seed}")  # noqa: T201
+    return random.Random(seed)
+
+
+class Lives:
+    """The other end of programs/lives.py: begins one life after another and reads what each tells.
+
+    One whose `ended` is None is still to end; iterating over it gives its lines, as words, until
+    it has.
+    """
+
+    def __init__(self, template, log):
+        self.template = template
+        self.log = log
+        self.pid = None
+        self.ended = None
+
+    def begin(self, *arguments):
+        """Begin a life; its pid is known and not used again until the next one begins."""
+        self._log_start = Path(self.log.name).stat().st_size
+        self.ended = None
+        self.template.stdin.write(json.dumps(arguments) + "\n")
+        self.template.stdin.flush()
+        kind, pid = self._line()
+        assert kind == "p"
+        self.pid = int(pid)
+
+    def __iter__(self):
+        while (words := self._line())[0] != "e":
+            yield words
+        self.ended = int(words[1])
+
+    def stderr(self):
+        """What the life wrote to stderr."""
+        return Path(self.log.name).read_bytes()[self._log_start :].decode()
+
+    def _line(self):
+        line = self.template.stdout.readline()
+        assert line, f"the program ended: {self.stderr()}"
+        return line.split()
+
+
+@contextlib.contextmanager
+def lives_of(program):
+    """Lives of a program that uses programs/lives.py."""
+    with (
+        tempfile.NamedTemporaryFile("a") as log,
+        subprocess.Popen(
+            [sys.executable, PROGRAMS / program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as template,
+    ):
+        yield Lives(template, log)
+        template.stdin.close()
+        assert template.wait() == 0, Path(log.name).read_text()

@@ -1,22 +1,18 @@
 """Puts numbered records over Pulsing until it is killed; tells what it submits and what is acked.
 
-Arguments: storage folder, number of the first record, seed.
-Output, one line each: `s FIRST COUNT` before a put, `a FIRST COUNT` once it returned.
+Arguments of a life: storage folder, number of the first record, seed.
+It tells `s FIRST COUNT` before a put, `a FIRST COUNT` once it returned.
 """
 
 import asyncio
-import os
 import random
-import sys
 
 import pulsing as pul
+from lives import serve, tell
 from numbered import record
 
+import persisting._pylance_engine  # noqa: F401 - otherwise each life would import it
 from persisting.queue import write_queue
-
-
-def tell(kind, first, count):
-    os.write(PIPE, f"{kind} {first} {count}\n".encode())
 
 
 async def main(storage, number, seed):
@@ -40,7 +36,4 @@ async def main(storage, number, seed):
 
 
 if __name__ == "__main__":
-    # Pulsing logs to stdout: our lines go to a copy of it, and everything else to stderr.
-    PIPE = os.dup(1)
-    os.dup2(2, 1)
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    serve(lambda *arguments: asyncio.run(main(*arguments)))
