@@ -7,6 +7,7 @@ import json
 import math
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -169,12 +170,12 @@ class Lives:
         self.ended = None
         self.template.stdin.write(json.dumps(arguments) + "\n")
         self.template.stdin.flush()
-        kind, pid = self._line()
+        kind, pid = self.line()
         assert kind == "p"
         self.pid = int(pid)
 
     def __iter__(self):
-        while (words := self._line())[0] != "e":
+        while (words := self.line())[0] != "e":
             yield words
         self.ended = int(words[1])
 
@@ -182,7 +183,8 @@ class Lives:
         """What the life wrote to stderr."""
         return Path(self.log.name).read_bytes()[self._log_start :].decode()
 
-    def _line(self):
+    def line(self):
+        """The next line of the life, as words."""
         line = self.template.stdout.readline()
         assert line, f"the program ended: {self.stderr()}"
         return line.split()
@@ -201,6 +203,11 @@ def lives_of(program):
             text=True,
         ) as template,
     ):
-        yield Lives(template, log)
-        template.stdin.close()
+        lives = Lives(template, log)
+        try:
+            yield lives
+        finally:  # also of a test that fails while a life goes on
+            if lives.pid is not None and lives.ended is None:
+                os.kill(lives.pid, signal.SIGKILL)
+            template.stdin.close()
         assert template.wait() == 0, Path(log.name).read_text()

@@ -10,6 +10,7 @@ negative). It is not waited for before the next line of input, so until then its
 again.
 """
 
+import gc
 import json
 import os
 import sys
@@ -30,6 +31,8 @@ def serve(life):
     child's interpreter ends as that of a program does.
     """
     warnings.filterwarnings("ignore", "lance is not fork-safe")
+    gc.collect()
+    gc.freeze()  # a child that collected what was imported would copy every page of it
     child = None
     for line in sys.stdin:
         if child is not None:
