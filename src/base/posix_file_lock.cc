@@ -83,9 +83,15 @@ Status write_holder(int descriptor, const std::string& path) {
   if (retry_interrupted([&] { return ::ftruncate(descriptor, 0); }) != 0) {
     return system_error("truncate", path);
   }
-  const ssize_t written =
-      retry_interrupted([&] { return ::pwrite(descriptor, text.data(), text.size(), 0); });
-  if (written < 0) return system_error("write", path);
+  std::size_t written = 0;
+  while (written < text.size()) {
+    const ssize_t count = retry_interrupted([&] {
+      return ::pwrite(descriptor, text.data() + written, text.size() - written,
+                      static_cast<off_t>(written));
+    });
+    if (count < 0) return system_error("write", path);
+    written += static_cast<std::size_t>(count);
+  }
   return ok_status();
 }
 

@@ -92,6 +92,7 @@ Status BucketEngine::load(std::uint64_t identity, NewerVersions newer) {
   const bool log_reaches_back = replayed_from_ && *replayed_from_ <= table_->checkpointed_to();
   PERSISTING_ASSIGN_OR_RETURN(schema_, table_->complete_schema(schema_, log_reaches_back));
   visible_end_ = tail_.next_offset();
+  visible_schema_ = schema_;
   return ok_status();
 }
 
@@ -271,11 +272,12 @@ std::optional<std::uint64_t> BucketEngine::submit_locked(RecordBatch batch, PutC
       lengths.push_back(static_cast<std::uint32_t>(record_end - begin));
       begin = record_end;
     }
-    pending_.push_back({first, end, std::move(done)});
+    pending_.push_back({first, end, schema_, std::move(done)});
     wal_->enqueue({first, now, lengths, records});
     return end;
   }
   visible_end_ = end;
+  visible_schema_ = schema_;
   arm_flush_timer_locked();
   if (wants_flush_locked()) schedule_flush_locked();
   after->push_back([this, done = std::move(done), first] {
@@ -294,6 +296,7 @@ void BucketEngine::on_committed(std::uint64_t end_offset, const Status& status) 
     } else {
       visible_end_ = std::max(visible_end_.load(), end_offset);
       while (!pending_.empty() && pending_.front().end_offset <= end_offset) {
+        visible_schema_ = std::move(pending_.front().schema);
         after.push_back([put = std::move(pending_.front())] { put.done(put.first_offset); });
         pending_.pop_front();
       }
@@ -308,6 +311,7 @@ void BucketEngine::on_committed(std::uint64_t end_offset, const Status& status) 
 // The log failed: nothing that waits will be acknowledged, and nothing later accepted.
 void BucketEngine::fail_puts_locked(const Error& error, Callbacks* after) {
   if (!failure_) failure_ = error;
+  schema_ = visible_schema_;
   for (PendingPut& put : pending_) {
     after->push_back([done = std::move(put.done), error] { done(error); });
   }
@@ -334,7 +338,7 @@ Result<BucketEngine::ReadPlan> BucketEngine::plan_read(std::uint64_t limit, std:
   const std::lock_guard lock(mutex_);
   if (closing_) return closed_error();
   ReadPlan plan;
-  plan.schema = schema_;
+  plan.schema = visible_schema_;
   const std::uint64_t visible = visible_end_;
   if (offset >= visible) return plan;
   const std::uint64_t end = offset + std::min(limit, visible - offset);

@@ -71,6 +71,7 @@ class BucketEngine : public std::enable_shared_from_this<BucketEngine> {
   struct PendingPut {
     std::uint64_t first_offset;
     std::uint64_t end_offset;
+    SchemaPtr schema;  // with these records
     PutCallback done;
   };
   struct StalledPut {
@@ -137,7 +138,8 @@ class BucketEngine : public std::enable_shared_from_this<BucketEngine> {
   mutable std::mutex mutex_;
   std::condition_variable flush_ended_;
   // Under mutex_.
-  SchemaPtr schema_ = std::make_shared<const Schema>();
+  SchemaPtr schema_ = std::make_shared<const Schema>();  // of everything appended
+  SchemaPtr visible_schema_ = schema_;                   // of everything visible
   Tail tail_{0};
   std::uint64_t flushed_to_ = 0;
   std::shared_ptr<const TableSnapshot> snapshot_;  // holds every record below flushed_to_

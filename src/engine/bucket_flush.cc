@@ -94,7 +94,7 @@ struct BucketEngine::FlushPlan {
 
 BucketEngine::FlushPlan BucketEngine::plan_flush_locked() {
   // The table may be ahead of flushed_to_ where only its checkpoint failed.
-  return {tail_.slice(table_->flushed_to(), visible_end_), schema_, visible_end_};
+  return {tail_.slice(table_->flushed_to(), visible_end_), visible_schema_, visible_end_};
 }
 
 // Moves everything into the table and ends the log: the options want none.

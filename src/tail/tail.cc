@@ -52,6 +52,7 @@ std::string_view Tail::append(const RecordBatch& batch, std::int64_t timestamp_u
 
 std::vector<TailSlice> Tail::slice(std::uint64_t begin, std::uint64_t end) const {
   std::vector<TailSlice> slices;
+  if (begin >= end) return slices;
   auto chunk = std::partition_point(chunks_.begin(), chunks_.end(),
                                     [begin](const auto& c) { return c->end_offset() <= begin; });
   for (; chunk != chunks_.end() && (*chunk)->first_offset() < end; ++chunk) {

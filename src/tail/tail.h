@@ -68,7 +68,7 @@ class Tail {
   // Appends the records; returns their bytes in place, in one piece, valid until they are dropped.
   std::string_view append(const RecordBatch& batch, std::int64_t timestamp_us);
 
-  // The records of [begin, end) that are here, in order.
+  // The records of [begin, end) that are here, in order; no slice is empty.
   std::vector<TailSlice> slice(std::uint64_t begin, std::uint64_t end) const;
 
   // Lets go of the chunks that hold nothing at or above `offset`.

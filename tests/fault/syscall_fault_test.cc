@@ -107,8 +107,7 @@ TEST_F(SyscallScript, MakesEveryCallAndAlwaysTheSame) {
   std::cout << "in total " << first << " calls\n";
 }
 
-// Disabled: the lock writes its holder's process id with one pwrite and does not look at how much went through.
-TEST_F(SyscallScript, DISABLED_AShortWriteOfTheLocksHolderIsFinished) {
+TEST_F(SyscallScript, AShortWriteOfTheLocksHolderIsFinished) {
   SyscallFaults& faults = SyscallFaults::instance();
   const TemporaryFolder folder(in_memory());
   faults.watch(folder.path(), Fault::kShortTransfer);
