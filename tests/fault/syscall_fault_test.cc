@@ -40,6 +40,8 @@ class Quiet : public ::testing::Environment {
 
 constexpr std::uint64_t script_seed = 1;
 constexpr std::size_t script_steps = 300;
+// Every so-many-th call is tried by one test, so that tests run side by side.
+constexpr std::uint64_t shards = 2;
 
 const Script& script() {
   static const Script& made = *new Script(Script::make(script_seed, script_steps));
@@ -122,7 +124,7 @@ TEST_F(SyscallScript, AShortWriteOfTheLocksHolderIsFinished) {
 }
 
 class SyscallFault : public SyscallScript,
-                     public ::testing::WithParamInterface<std::tuple<Fault, bool>> {
+                     public ::testing::WithParamInterface<std::tuple<Fault, bool, std::uint64_t>> {
  protected:
   // One run of the script, hit as told; then the next opening.
   void check_run(Fault fault, std::uint64_t n, std::uint64_t period) {
@@ -162,25 +164,25 @@ class SyscallFault : public SyscallScript,
 };
 
 TEST_P(SyscallFault, AtEachCall) {
-  const auto [fault, for_ever] = GetParam();
+  const auto [fault, for_ever, shard] = GetParam();
   const std::uint64_t calls = count_calls(fault);
   ASSERT_GT(calls, 300U);
   if (SyscallFaults::is_transparent(fault)) {
     // Nothing ends the script early, so that one run tries a call in so many; or all of them, every second one at least.
     constexpr std::uint64_t period = 64;
-    for (std::uint64_t n = 0; n < period && !HasFailure(); ++n)
+    for (std::uint64_t n = shard; n < period && !HasFailure(); n += shards)
       check_run(fault, n, for_ever ? (fault == Fault::kInterrupted ? 2 : 1) : period);
   } else {
-    for (std::uint64_t n = 0; n < calls && !HasFailure(); ++n)
+    for (std::uint64_t n = shard; n < calls && !HasFailure(); n += shards)
       check_run(fault, n, for_ever ? 1 : 0);
   }
   std::cout << calls << " calls, " << runs_ << " runs, of which " << runs_that_told_
             << " told of an error\n";
 }
 
-std::string name_of(const ::testing::TestParamInfo<std::tuple<Fault, bool>>& info) {
+std::string name_of(const ::testing::TestParamInfo<std::tuple<Fault, bool, std::uint64_t>>& info) {
   return std::string(SyscallFaults::name_of(std::get<0>(info.param))) +
-         (std::get<1>(info.param) ? "ForEver" : "Once");
+         (std::get<1>(info.param) ? "ForEver" : "Once") + std::to_string(std::get<2>(info.param));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, SyscallFault,
@@ -188,7 +190,8 @@ INSTANTIATE_TEST_SUITE_P(All, SyscallFault,
                                                               Fault::kFailedSync, Fault::kTornWrite,
                                                               Fault::kShortTransfer,
                                                               Fault::kInterrupted),
-                                            ::testing::Bool()),
+                                            ::testing::Bool(),
+                                            ::testing::Range<std::uint64_t>(0, shards)),
                          name_of);
 
 }  // namespace

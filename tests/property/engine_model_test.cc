@@ -304,12 +304,18 @@ class ModelRun {
   SchemaPtr pending_schema_;
 };
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;  // which takes ten times as long
+#else
+constexpr bool sanitized = false;
+#endif
+
 TEST(EngineModel, BehavesLikeAListOfRecords) {
   set_log_sink({});
   rc::detail::TestParams params = rc::detail::configuration().testParams;
   const char* const given = std::getenv("PERSISTING_TEST_SEED");
   if (given != nullptr) params.seed = std::strtoull(given, nullptr, 10);
-  params.maxSuccess = 3500;
+  params.maxSuccess = sanitized ? 500 : 3500;
   params.maxSize = 200;
   std::cout << "PERSISTING_TEST_SEED=" << params.seed << "\n";
 
@@ -339,9 +345,9 @@ TEST(EngineModel, BehavesLikeAListOfRecords) {
   std::cout << "in total " << commands << " commands; puts refused " << tally.refused_puts
             << ", failed " << tally.failed_puts << " (kept " << tally.kept_failed_puts
             << "), openings " << tally.openings << ", records read " << tally.records_read << "\n";
-  EXPECT_GE(commands, 100'000U);
+  EXPECT_GE(commands, sanitized ? 10'000U : 100'000U);
   EXPECT_GE(tally.refused_puts, 1'000U);
-  EXPECT_GE(tally.failed_puts, 100U);
+  EXPECT_GE(tally.failed_puts, 50U);
   EXPECT_GE(tally.kept_failed_puts, 10U);
 }
 
