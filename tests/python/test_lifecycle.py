@@ -67,16 +67,12 @@ class Puts:
 
 
 async def cancelled_put(backend, puts):
-    """Cancel one put among others, after a random number of turns of the loop.
-
-    Return whether it was cancelled after the backend had got it.
-    """
+    """Cancel one put among others, after a random number of turns of the loop."""
     chance = puts.chance
     others = [asyncio.create_task(puts.put(backend)) for _ in range(chance.randrange(3))]
-    before = len(puts.begun) + len(others)
     victim = asyncio.create_task(puts.put(backend))
     others += [asyncio.create_task(puts.put(backend)) for _ in range(chance.randrange(3))]
-    for _ in range(chance.choice([0, 1, 1, 1, 2, 3, 5, 8])):
+    for _ in range(chance.choice([0, 1, 1, 1, 1, 2, 3, 8])):
         await asyncio.sleep(0)
     victim.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -84,27 +80,26 @@ async def cancelled_put(backend, puts):
     # Nothing but the core refers to the record's bytes now.
     gc.collect(2 if chance.random() < 0.1 else 0)
     await asyncio.gather(*others)
-    return victim.cancelled() and len(puts.begun) - before > len(others) - before
 
 
 @pytest.mark.parametrize(
-    ("place", "options"),
+    "options",
     [
-        ("tmp_path", {}),
-        ("tmp_path", {"wal_sync_interval": 0.002, "compression": "zstd"}),
-        ("memory_folder", {"max_buffer_bytes": 10_000}),  # puts wait for flushes
-        ("memory_folder", {"wal_sync_interval": 0.002, "flush_threshold": 50}),
+        {},
+        {"wal_sync_interval": 0.002, "compression": "zstd"},
+        {"max_buffer_bytes": 40_000},  # puts wait for flushes
+        {"flush_threshold": 50},
     ],
     ids=["durable", "synced later", "stalled", "flushed"],
 )
-async def test_a_cancelled_put_is_whole_or_not_there(request, place, options):
+async def test_a_cancelled_put_is_whole_or_not_there(tmp_path, options):
     puts = Puts(seeded())
-    folder = request.getfixturevalue(place) / "bucket"
-    points, under_way = 0, 0
+    folder = tmp_path / "bucket"  # on a real disk, so that a commit takes its time
+    points = 0
     for _ in range(5):
         async with PersistingBackend(0, folder, **options) as backend:
             for _ in range(50):
-                under_way += await cancelled_put(backend, puts)
+                await cancelled_put(backend, puts)
                 points += 1
                 if points % 10 == 0:
                     await puts.put(backend)  # behind it, whatever was begun before is decided
@@ -114,7 +109,10 @@ async def test_a_cancelled_put_is_whole_or_not_there(request, place, options):
             assert ids(stored) == puts.stored
     check_table(folder, [record(number) for number in puts.stored])
     assert points == 250
-    assert under_way > 25
+    under_way = sum(not puts.acknowledged.issuperset(batch) for batch in puts.begun)
+    if "wal_sync_interval" not in options:  # with it a put does not wait for anything
+        assert under_way > 25, "few puts were cancelled while the backend had them"
+    print(f"{under_way} of {points} were cancelled while the backend had them")  # noqa: T201
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
