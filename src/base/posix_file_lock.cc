@@ -1,9 +1,12 @@
 #include "base/posix_file_lock.h"
 
+#include <chrono>
 #include <mutex>
 #include <set>
+#include <thread>
 
 #include <pthread.h>
+#include <signal.h>
 #include <sys/file.h>
 
 #include "base/posix_handle.h"
@@ -56,18 +59,26 @@ void after_fork_in_child() {
   registry.mutex.unlock();
 }
 
-// The process id in the lock file; empty where the holder has not written it yet.
+// The process id in the lock file, if that process is there; else empty.
 std::string read_holder(int descriptor) {
   char text[32];
   const ssize_t count =
       retry_interrupted([&] { return ::pread(descriptor, text, sizeof text, 0); });
   std::string holder;
   for (ssize_t i = 0; i < count && text[i] >= '0' && text[i] <= '9'; ++i) holder += text[i];
-  return holder;
+  const bool is_there = !holder.empty() && holder.size() < 10 &&
+                        (::kill(std::stoi(holder), 0) == 0 || errno == EPERM);
+  return is_there ? holder : std::string();
 }
 
 Error held_by_another(int descriptor, const std::string& path) {
-  const std::string holder = read_holder(descriptor);
+  // A holder writes its id right after it got the lock. Until then the file has none, or its predecessor's.
+  constexpr int tries = 50;
+  std::string holder = read_holder(descriptor);
+  for (int left = tries; holder.empty() && left > 0; --left) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    holder = read_holder(descriptor);
+  }
   std::string message = path + " is held by ";
   if (holder.empty()) {
     message += "another process";
@@ -105,14 +116,15 @@ Result<std::unique_ptr<FileLock>> lock_file(const std::string& path, mode_t mode
     return system_error("pthread_atfork for", path);
   }
   // The mutex keeps a fork from happening between the opening and the entry in the registry.
-  const std::lock_guard guard(LockRegistry::instance().mutex);
+  std::unique_lock guard(LockRegistry::instance().mutex);
   FileDescriptor descriptor = open_file(path, O_RDWR | O_CREAT, mode);
   if (!descriptor.valid()) return system_error("open", path);
   const int locked =
       retry_interrupted([&] { return ::flock(descriptor.get(), LOCK_EX | LOCK_NB); });
   if (locked != 0) {
-    if (errno == EWOULDBLOCK) return held_by_another(descriptor.get(), path);
-    return system_error("flock", path);
+    if (errno != EWOULDBLOCK) return system_error("flock", path);
+    guard.unlock();
+    return held_by_another(descriptor.get(), path);
   }
   PERSISTING_RETURN_IF_ERROR(write_holder(descriptor.get(), path));
   return std::unique_ptr<FileLock>(std::make_unique<PosixFileLock>(std::move(descriptor)));

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/fork_generation.h"
 #include "engine/backend_options.h"
 #include "engine/bucket_engine_parts.h"
 #include "engine/engine_registry.h"
@@ -20,51 +21,52 @@ Error handle_closed() {
 // A StorageBackend over a share of an engine. Closing it ends the share; the engine ends with its last share.
 class EngineBackend : public StorageBackend {
  public:
-  explicit EngineBackend(std::shared_ptr<EngineLease> lease) : lease_(std::move(lease)) {}
+  explicit EngineBackend(std::shared_ptr<EngineLease> lease)
+      : lease_(std::move(lease)), open_engine_(lease_->engine().get()) {}
 
   Result<std::uint64_t> put_batch(RecordBatch batch) override {
-    const auto lease = this->lease();
-    if (lease == nullptr) return handle_closed();
+    PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
     return lease->engine()->put_batch(std::move(batch));
   }
   void put_batch_async(RecordBatch batch, PutCallback done) override {
-    const auto lease = this->lease();
-    if (lease == nullptr) return done(handle_closed());
-    lease->engine()->put_batch_async(std::move(batch), std::move(done));
+    auto lease = this->lease();
+    if (!lease) return done(std::move(lease).error());
+    (*lease)->engine()->put_batch_async(std::move(batch), std::move(done));
   }
   Result<RecordBatch> get(std::uint64_t limit, std::uint64_t offset) override {
-    const auto lease = this->lease();
-    if (lease == nullptr) return handle_closed();
+    PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
     return lease->engine()->get(limit, offset);
   }
   void get_async(std::uint64_t limit, std::uint64_t offset, GetCallback done) override {
-    const auto lease = this->lease();
-    if (lease == nullptr) return done(handle_closed());
-    lease->engine()->get_async(limit, offset, std::move(done));
+    auto lease = this->lease();
+    if (!lease) return done(std::move(lease).error());
+    (*lease)->engine()->get_async(limit, offset, std::move(done));
   }
   Status flush() override {
-    const auto lease = this->lease();
-    if (lease == nullptr) return handle_closed();
+    PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
     return lease->engine()->flush();
   }
   void flush_async(StatusCallback done) override {
-    const auto lease = this->lease();
-    if (lease == nullptr) return done(handle_closed());
-    lease->engine()->flush_async(std::move(done));
+    auto lease = this->lease();
+    if (!lease) return done(std::move(lease).error());
+    (*lease)->engine()->flush_async(std::move(done));
   }
   Result<BackendStats> stats() override {
-    const auto lease = this->lease();
-    if (lease == nullptr) return handle_closed();
+    PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
     return lease->engine()->stats();
   }
   std::uint64_t total_count() const override {
+    if (is_child()) {  // what it was at the fork, without the lock
+      const BucketEngine* const engine = open_engine_.load();
+      return engine != nullptr ? engine->total_count() : last_count_.load();
+    }
     const auto lease = this->lease();
-    return lease == nullptr ? last_count_.load() : lease->engine()->total_count();
+    return lease ? (*lease)->engine()->total_count() : last_count_.load();
   }
   std::unique_ptr<Subscription> subscribe(std::function<void()> listener) override {
     const auto lease = this->lease();
-    if (lease == nullptr) return closed_subscribers_.add(std::move(listener));
-    return lease->engine()->subscribe(std::move(listener));
+    if (!lease) return closed_subscribers_.add(std::move(listener));
+    return (*lease)->engine()->subscribe(std::move(listener));
   }
 
   Status close() override {
@@ -73,6 +75,7 @@ class EngineBackend : public StorageBackend {
     return waiter.wait();
   }
   void close_async(StatusCallback done) override {
+    if (is_child()) return done(forked_error());
     std::shared_ptr<EngineLease> lease;
     {
       const std::lock_guard lock(mutex_);
@@ -80,6 +83,7 @@ class EngineBackend : public StorageBackend {
     }
     if (lease == nullptr) return done(ok_status());
     last_count_ = lease->engine()->total_count();
+    open_engine_ = nullptr;
     BucketEngine& engine = *lease->engine();
     engine.flush_async([lease = std::move(lease), done = std::move(done)](Status status) mutable {
       const std::string folder = lease->engine()->options().folder;
@@ -90,13 +94,21 @@ class EngineBackend : public StorageBackend {
   }
 
  private:
-  std::shared_ptr<EngineLease> lease() const {
+  // A thread of the parent may have held the lock when the child was made.
+  bool is_child() const { return fork_generation_ != fork_generation(); }
+
+  Result<std::shared_ptr<EngineLease>> lease() const {
+    if (is_child()) return forked_error();
     const std::lock_guard lock(mutex_);
+    if (lease_ == nullptr) return handle_closed();
     return lease_;
   }
 
+  const std::uint64_t fork_generation_ = fork_generation();
+
   mutable std::mutex mutex_;
   std::shared_ptr<EngineLease> lease_;  // under mutex_; null once closed
+  std::atomic<const BucketEngine*> open_engine_;
   std::atomic<std::uint64_t> last_count_{0};
   Subscribers closed_subscribers_;  // never notified
 };

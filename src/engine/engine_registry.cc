@@ -1,5 +1,6 @@
 #include "engine/engine_registry.h"
 
+#include <atomic>
 #include <cassert>
 #include <filesystem>
 #include <optional>
@@ -68,11 +69,28 @@ std::optional<std::string> difference(const EngineOptions& open, const EngineOpt
 
 }  // namespace
 
-EngineLease::~EngineLease() { EngineRegistry::instance().release(key_, engine_); }
+EngineLease::EngineLease(std::shared_ptr<BucketEngine> engine, std::string key)
+    : engine_(std::move(engine)), key_(std::move(key)), fork_generation_(fork_generation()) {}
 
+EngineLease::~EngineLease() {
+  if (fork_generation_ == fork_generation()) {
+    EngineRegistry::instance().release(key_, engine_);
+  } else {
+    // The engine's locks, threads and files are the parent's: nothing of it may run here, not even its end.
+    [[maybe_unused]] auto* const leaked = new std::shared_ptr<BucketEngine>(std::move(engine_));
+  }
+}
+
+EngineRegistry::EngineRegistry() : fork_generation_(fork_generation()) {}
+
+// Never destroyed: leases may outlive static destruction. No lock, which a thread of the parent could hold at a fork.
 EngineRegistry& EngineRegistry::instance() {
-  static EngineRegistry* const registry =
-      new EngineRegistry;  // leases may outlive static destruction
+  static constinit std::atomic<EngineRegistry*> current{nullptr};
+  EngineRegistry* registry = current.load(std::memory_order_acquire);
+  if (registry != nullptr && registry->fork_generation_ == fork_generation()) return *registry;
+  auto* const made = new EngineRegistry;
+  if (current.compare_exchange_strong(registry, made, std::memory_order_acq_rel)) return *made;
+  delete made;
   return *registry;
 }
 
@@ -84,7 +102,6 @@ Result<std::shared_ptr<EngineLease>> EngineRegistry::open(const EngineOptions& o
   }
   const std::string key = key_of(options.folder);
   std::unique_lock lock(mutex_);
-  forget_parents_engines_locked();
   changed_.wait(lock, [&] {
     const auto entry = entries_.find(key);
     return entry == entries_.end() || entry->second.state == State::kOpen;
@@ -114,11 +131,9 @@ Result<std::shared_ptr<EngineLease>> EngineRegistry::open(const EngineOptions& o
 
 void EngineRegistry::release(const std::string& key, const std::shared_ptr<BucketEngine>& engine) {
   const std::unique_lock lock(mutex_);
-  forget_parents_engines_locked();
   if (!key.empty()) {
     const auto entry = entries_.find(key);
-    if (entry == entries_.end() || entry->second.engine != engine)
-      return;  // a parent's, from before a fork
+    assert(entry != entries_.end() && entry->second.engine == engine);
     if (--entry->second.leases > 0) return;
     entry->second.state = State::kClosing;
   }
@@ -150,15 +165,6 @@ void EngineRegistry::when_released(const std::string& folder, std::function<void
     }
   }
   done();
-}
-
-// A forked child has the parent's entries but not its threads. They are left as they are, never shut down from here.
-void EngineRegistry::forget_parents_engines_locked() {
-  if (fork_generation_ == fork_generation()) return;
-  fork_generation_ = fork_generation();
-  auto* const leaked = new std::unordered_map<std::string, Entry>(std::move(entries_));
-  (void)leaked;
-  entries_.clear();
 }
 
 }  // namespace persisting

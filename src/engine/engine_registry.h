@@ -3,6 +3,7 @@
 //      second opener must neither be refused because of the first nor write beside it: both get one engine.
 // Guarantee: an engine is shut down once its last lease is gone. That happens on a pool thread, never in the thread that
 //            drops the lease (it may hold Python's GIL, which a flush needs); who opens the bucket meanwhile waits.
+// Fork:      a child has a registry of its own; leases that it got from its parent do nothing any more.
 // Threads:   thread-safe.
 #pragma once
 
@@ -21,8 +22,7 @@ namespace persisting {
 // A share of an engine.
 class EngineLease {
  public:
-  EngineLease(std::shared_ptr<BucketEngine> engine, std::string key)
-      : engine_(std::move(engine)), key_(std::move(key)) {}
+  EngineLease(std::shared_ptr<BucketEngine> engine, std::string key);
   ~EngineLease();
   EngineLease(const EngineLease&) = delete;
   EngineLease& operator=(const EngineLease&) = delete;
@@ -30,8 +30,9 @@ class EngineLease {
   const std::shared_ptr<BucketEngine>& engine() const { return engine_; }
 
  private:
-  const std::shared_ptr<BucketEngine> engine_;
+  std::shared_ptr<BucketEngine> engine_;
   const std::string key_;  // empty: the engine is not shared
+  const std::uint64_t fork_generation_;
 };
 
 class EngineRegistry {
@@ -58,13 +59,13 @@ class EngineRegistry {
     std::vector<std::function<void()>> when_released;
   };
 
-  void forget_parents_engines_locked();
+  EngineRegistry();
 
+  const std::uint64_t fork_generation_;
   std::mutex mutex_;
   std::condition_variable changed_;
   // Under mutex_.
   std::unordered_map<std::string, Entry> entries_;
-  std::uint64_t fork_generation_ = 0;
 };
 
 }  // namespace persisting

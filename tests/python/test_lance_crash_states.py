@@ -187,10 +187,6 @@ def test_after_the_log_let_go_damage_is_reported(
     assert count == len(STATES) ** 2
 
 
-@pytest.mark.xfail(
-    reason="damage inside a data file of the known version is found by Lance while reading, and"
-    " Lance's error has no file name; opening is to check these files"
-)
 @pytest.mark.parametrize("data_state", ["empty", "half", "zeros"])
 def test_after_the_log_let_go_a_damaged_data_file_is_named(templates, memory_folder, data_state):
     _, template = templates

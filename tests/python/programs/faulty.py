@@ -1,7 +1,8 @@
 """Puts and flushes while the test makes system calls fail.
 
-Arguments of a life: the bucket's folder, a FIFO. It puts and flushes once, tells `ready` and waits
-until nobody has the FIFO open for writing. Then, three times: it tells `s NUMBER`, puts, tells
+Arguments of a life: the bucket's folder, a FIFO. It puts, flushes and puts once more, so that there
+is something to flush even where the next put fails, tells `ready` and waits until nobody has the
+FIFO open for writing. Then, three times: it tells `s NUMBER`, puts, tells
 `a NUMBER` if the put returned, and flushes. It tells `x WHAT ERROR` of all that was refused.
 """
 
@@ -34,10 +35,11 @@ def life(folder, fifo):
     blocking = backend.sync()
     blocking.put(record(0))
     blocking.flush()
+    blocking.put(record(1))
     tell("ready")
     os.read(gate, 1)
     os.close(gate)
-    for number in range(1, CYCLES + 1):
+    for number in range(2, CYCLES + 2):
         tell("s", number)
         if not refused("put", blocking.put, record(number)):
             tell("a", number)

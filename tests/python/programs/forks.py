@@ -2,7 +2,8 @@
 
 `quiet`: nothing is under way; every call in the child is refused, and no file changes.
 `busy`: threads of the parent put meanwhile, so that the fork comes at any point of that.
-`own`: the child opens a bucket of its own, named after the parent's, and puts a record into it.
+`own`: the child opens a bucket of its own, which it is refused: Lance, used by the parent, would
+hang or crash in it.
 """
 
 import asyncio
@@ -60,9 +61,14 @@ def be_refused(backend, turn):
         check_refused("close", lambda: asyncio.run(backend.close()))
 
 
-def use_own_bucket(folder):
-    backend = PersistingBackend(0, folder)
-    asyncio.run(backend.put({"id": 1}))  # an exit handler flushes and closes it
+def be_refused_a_bucket(folder):
+    try:
+        PersistingBackend(0, folder)
+    except StorageError as error:
+        refusal = str(error)
+    else:
+        refusal = "nothing"
+    assert "does not survive a fork" in refusal, f"the bucket was refused with: {refusal}"
 
 
 def end_child(turn):
@@ -131,7 +137,7 @@ def main(folder, what, times, seed):
                 # One that hangs in native code must not hang the parent; this tells where.
                 faulthandler.dump_traceback_later(5, exit=True)
                 if what == "own":
-                    use_own_bucket(f"{folder}_of_child_{turn}")
+                    be_refused_a_bucket(f"{folder}_of_child_{turn}")
                 else:
                     be_refused(backend, turn)
                 end_child(turn)
