@@ -29,10 +29,21 @@ sanitize: ## The C++ tests under ASan and UBSan, then under TSan
 	@scripts/setup test
 	@scripts/sanitize
 
+.PHONY: mutants
+mutants: ## Put faults into a copy of the engine; show which test catches each
+	@scripts/setup test
+	@scripts/mutants
+
+.PHONY: fault-long
+fault-long: ## The random fault tests for half an hour: a million power cuts and more
+	@scripts/setup test
+	@scripts/fault-long
+
 .PHONY: bench
-bench: ## Measure against the encoder and the disk, and write docs/benchmarks.md
+bench: ## Measure against the encoder and the disk; writes its pages in docs/
 	@scripts/setup test
 	@.venv/bin/python bench/run.py
+	@.venv/bin/python bench/levels.py
 
 .PHONY: fuzz
 fuzz: ## Run tests/fuzz/run, if the tree has it

@@ -13,7 +13,7 @@
 //              growing pauses.
 // Concurrency: thread-safe. mutex_ guards all that is below it; no I/O and no callback under it. At most one flush runs.
 //              Lock order: mutex_, then the log's own. In a forked child every call fails with kClosed.
-// Elsewhere:   the order of a flush's steps in bucket_table.h; sharing of an engine within a process in engine_registry.h.
+// Elsewhere:   opening in bucket_recovery.cc; the order of a flush's steps in bucket_table.h; sharing of an engine within a process in engine_registry.h.
 #pragma once
 
 #include <atomic>

@@ -25,9 +25,9 @@ void run(std::uint64_t runs, std::chrono::microseconds sync_interval) {
             << " records acknowledged, " << counts.flushes << " flushes, " << counts.compactions
             << " compactions, " << counts.set_aside << " versions set aside\n";
   if (testing::replays_one_seed() || ::testing::Test::HasFailure()) return;
-  EXPECT_GE(counts.power_cuts, 3 * runs);
+  EXPECT_GE(counts.power_cuts, 3 * testing::scaled(runs));
   EXPECT_GE(counts.power_cuts_in_recovery * 5, counts.power_cuts);
-  EXPECT_GT(counts.flushes, runs);
+  EXPECT_GT(counts.flushes, testing::scaled(runs));
   EXPECT_GT(counts.compactions, 0);
   EXPECT_GT(counts.set_aside, 0);
 }

@@ -2,7 +2,6 @@
 // where it is compressed), and whole frames in the wrong place. PERSISTING_TEST_LONG=1 flips each bit; PERSISTING_TEST_SEED replays the masks.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <iostream>
 #include <random>
 #include <string>
@@ -11,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "support/damaged_log.h"
+#include "support/seeds.h"
 
 namespace persisting {
 namespace {
@@ -57,10 +57,9 @@ class WalMutation : public ::testing::TestWithParam<Compression> {
 
 TEST_P(WalMutation, EveryByteFlipped) {
   DamagedLog log(large(GetParam()));
-  if (std::getenv("PERSISTING_TEST_LONG") != nullptr) return flip_every_bit(log);
-  const char* const given = std::getenv("PERSISTING_TEST_SEED");
+  if (testing::number_of_environment("PERSISTING_TEST_LONG", 0) != 0) return flip_every_bit(log);
   const std::uint64_t seed =
-      given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+      testing::number_of_environment("PERSISTING_TEST_SEED", std::random_device{}());
   std::cout << "PERSISTING_TEST_SEED=" << seed << "\n";
   std::mt19937_64 random(seed);
   with_each_segment(log, [&](std::size_t segment, const std::string& bytes) {

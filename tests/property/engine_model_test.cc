@@ -3,7 +3,6 @@
 // PERSISTING_TEST_SEED=… runs the same commands again, failed or not.
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -25,6 +24,7 @@
 #include "support/memory_table.h"
 #include "support/power_cut_file_system.h"
 #include "support/records.h"
+#include "support/seeds.h"
 
 namespace persisting {
 namespace {
@@ -304,18 +304,11 @@ class ModelRun {
   SchemaPtr pending_schema_;
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;  // which takes ten times as long
-#else
-constexpr bool sanitized = false;
-#endif
-
 TEST(EngineModel, BehavesLikeAListOfRecords) {
   set_log_sink({});
   rc::detail::TestParams params = rc::detail::configuration().testParams;
-  const char* const given = std::getenv("PERSISTING_TEST_SEED");
-  if (given != nullptr) params.seed = std::strtoull(given, nullptr, 10);
-  params.maxSuccess = sanitized ? 500 : 3500;
+  params.seed = testing::number_of_environment("PERSISTING_TEST_SEED", params.seed);
+  params.maxSuccess = static_cast<int>(testing::scaled(3500));
   params.maxSize = 200;
   std::cout << "PERSISTING_TEST_SEED=" << params.seed << "\n";
 
@@ -345,10 +338,10 @@ TEST(EngineModel, BehavesLikeAListOfRecords) {
   std::cout << "in total " << commands << " commands; puts refused " << tally.refused_puts
             << ", failed " << tally.failed_puts << " (kept " << tally.kept_failed_puts
             << "), openings " << tally.openings << ", records read " << tally.records_read << "\n";
-  EXPECT_GE(commands, sanitized ? 10'000U : 100'000U);
-  EXPECT_GE(tally.refused_puts, 1'000U);
-  EXPECT_GE(tally.failed_puts, 50U);
-  EXPECT_GE(tally.kept_failed_puts, 10U);
+  EXPECT_GE(commands, testing::scaled(100'000));
+  EXPECT_GE(tally.refused_puts, testing::scaled(1'000));
+  EXPECT_GE(tally.failed_puts, testing::scaled(50));
+  EXPECT_GE(tally.kept_failed_puts, testing::scaled(10));
 }
 
 }  // namespace

@@ -309,6 +309,7 @@ class LanceBackend(NativeStorage):
         flush_threshold: int, 1000; records in the buffer that start a flush in the background.
         flush_interval: float, 60.0; seconds after which unflushed records are flushed.
         max_buffer_bytes: int, 256 MiB; unflushed bytes at which puts wait for the flush.
+        allow_network_storage: bool, False; open a bucket on NFS and the like all the same.
     """
 
     _kind = "lance"
