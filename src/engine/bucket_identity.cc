@@ -19,6 +19,8 @@ Result<BucketIdentity> from_payload(const Struct& payload) {
                               sealed_integer(payload, "num_buckets"));
   PERSISTING_ASSIGN_OR_RETURN(identity.topic.topic, sealed_text(payload, "topic"));
   PERSISTING_ASSIGN_OR_RETURN(identity.topic.bucket_column, sealed_text(payload, "bucket_column"));
+  if (bucket_id < 0 || bucket_id > std::int64_t{UINT32_MAX})
+    return make_error(ErrorCode::kCorruption, "no valid entry 'bucket_id'");
   identity.id = std::bit_cast<std::uint64_t>(id);
   identity.bucket_id = static_cast<std::uint32_t>(bucket_id);
   identity.topic.num_buckets = std::bit_cast<std::uint64_t>(num_buckets);
