@@ -70,14 +70,16 @@ std::optional<std::string> difference(const EngineOptions& open, const EngineOpt
 }  // namespace
 
 EngineLease::EngineLease(std::shared_ptr<BucketEngine> engine, std::string key)
-    : engine_(std::move(engine)), key_(std::move(key)), fork_generation_(fork_generation()) {}
+    : engine_(std::make_unique<std::shared_ptr<BucketEngine>>(std::move(engine))),
+      key_(std::move(key)),
+      fork_generation_(fork_generation()) {}
 
 EngineLease::~EngineLease() {
   if (fork_generation_ == fork_generation()) {
-    EngineRegistry::instance().release(key_, engine_);
+    EngineRegistry::instance().release(key_, *engine_);
   } else {
     // The engine's locks, threads and files are the parent's: nothing of it may run here, not even its end.
-    [[maybe_unused]] auto* const leaked = new std::shared_ptr<BucketEngine>(std::move(engine_));
+    (void)engine_.release();
   }
 }
 

@@ -27,10 +27,11 @@ class EngineLease {
   EngineLease(const EngineLease&) = delete;
   EngineLease& operator=(const EngineLease&) = delete;
 
-  const std::shared_ptr<BucketEngine>& engine() const { return engine_; }
+  const std::shared_ptr<BucketEngine>& engine() const { return *engine_; }
 
  private:
-  std::shared_ptr<BucketEngine> engine_;
+  std::unique_ptr<std::shared_ptr<BucketEngine>>
+      engine_;             // on the heap, so that a child can leak it
   const std::string key_;  // empty: the engine is not shared
   const std::uint64_t fork_generation_;
 };

@@ -248,9 +248,8 @@ std::string schema_bytes() {
 void add_sealed_files(Corpus* corpus) {
   PowerCutFileSystem file_system;
   const std::string schema = schema_bytes();
-  const TableVersion table{9,
-                           {1234, 0xfedcba9876543210},
-                           {{"0001.lance", {500, 0xa1}}, {"0002.lance", {700, 0xb2}}}};
+  const TableVersion table{
+      9, {1234, 0xfedcba9876543210}, {{"0001.lance", {500, 0xa1}}, {"0002.lance", {700, 0xb2}}}};
   const Checkpoint checkpoint{5, 3, table, *Schema::parse(schema)};
   require(write_checkpoint(file_system, "/b", checkpoint).ok(), "a checkpoint can be written");
   const std::string whole = file_system.files().at("/b/CHECKPOINT");

@@ -489,6 +489,21 @@ TEST_F(WalTest, SyncCoversEverythingEnqueued) {
 
 // ---- failures ----
 
+// The kernel may have dropped the pages of a failed sync and report the next one as a success.
+TEST_F(WalTest, AFailedSyncIsNeverTriedAgain) {
+  auto wal = open(options());
+  ASSERT_TRUE(put(*wal, "a").ok());
+  files_.fail(files_.calls() + 1, false, FaultyFileSystem::Fault::kError);  // behind the write
+  const Status failed = put(*wal, "b");
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().component, Component::kWal);
+  const std::size_t syncs = files_.count("sync ");
+  EXPECT_EQ(put(*wal, "c").error().message, failed.error().message);
+  EXPECT_FALSE(wal->sync().ok());
+  EXPECT_FALSE(wal->close().ok());
+  EXPECT_EQ(files_.count("sync "), syncs);
+}
+
 class PoisonedWal : public WalTest, public ::testing::WithParamInterface<const char*> {};
 
 TEST_P(PoisonedWal, EveryLaterCallFailsWithTheFirstError) {
