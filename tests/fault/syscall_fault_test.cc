@@ -19,6 +19,7 @@
 
 #include "base/file_system.h"
 #include "support/bucket_script.h"
+#include "support/seeds.h"
 #include "support/syscall_faults.h"
 #include "support/temporary_folder.h"
 
@@ -173,7 +174,8 @@ TEST_P(SyscallFault, AtEachCall) {
     for (std::uint64_t n = shard; n < period && !HasFailure(); n += shards)
       check_run(fault, n, for_ever ? (fault == Fault::kInterrupted ? 2 : 1) : period);
   } else {
-    for (std::uint64_t n = shard; n < calls && !HasFailure(); n += shards)
+    constexpr std::uint64_t step = shards * (testing::sanitized ? 15 : 1);
+    for (std::uint64_t n = shard; n < calls && !HasFailure(); n += step)
       check_run(fault, n, for_ever ? 1 : 0);
   }
   std::cout << calls << " calls, " << runs_ << " runs, of which " << runs_that_told_

@@ -20,8 +20,9 @@ using testing::DamagedLog;
 DamagedLog::Recipe small(Compression compression) { return {compression, 600, 12, 3}; }
 // Expanding takes a hundred times as long as reading.
 DamagedLog::Recipe large(Compression compression) {
-  if (compression == Compression::kNone) return {compression, 38 << 10, 700, 4};
-  return {compression, 5 << 10, 300, 2};
+  constexpr std::uint64_t part = testing::sanitized ? 10 : 1;
+  if (compression == Compression::kNone) return {compression, (38 << 10) / part, 700 / part, 4};
+  return {compression, (5 << 10) / part, 300 / part, 2};
 }
 
 std::string with_flip(std::string bytes, std::size_t at, std::uint8_t mask) {
@@ -70,6 +71,7 @@ TEST_P(WalMutation, EveryByteFlipped) {
       log.check(segment, with_flip(bytes, at, mask));
     }
   });
+  if (testing::sanitized) return;
   EXPECT_GE(log.checked(), GetParam() == Compression::kNone ? 64U << 10 : 8U << 10);
 }
 

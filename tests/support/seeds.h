@@ -33,7 +33,7 @@ inline std::uint64_t scaled(std::uint64_t runs) {
 template <typename Script>
 void with_seeds(std::uint64_t runs, Script script) {
   std::uint64_t seed = number_of_environment("PERSISTING_TEST_SEED", std::random_device{}());
-  std::cout << "PERSISTING_TEST_SEED=" << seed << "\n";
+  std::cout << "PERSISTING_TEST_SEED=" << seed << std::endl;  // NOLINT: a crash must not lose it
   runs = replays_one_seed() ? 1 : scaled(runs);
   for (std::uint64_t run = 0; run < runs; ++run, ++seed) {
     SCOPED_TRACE("PERSISTING_TEST_SEED=" + std::to_string(seed));
