@@ -372,6 +372,9 @@ Status SimulatedLance::compact(const std::string& path) {
   PERSISTING_ASSIGN_OR_RETURN(Manifest manifest, open(path, newest));
   PERSISTING_ASSIGN_OR_RETURN(const std::vector<Row> rows, read(path, manifest));
   PERSISTING_ASSIGN_OR_RETURN(Fragment merged, write_data_file(path, rows));
+  const std::string data = path + lance::data_folder;
+  PERSISTING_RETURN_IF_ERROR(file_system_.sync_file(data + "/" + merged.file));
+  PERSISTING_RETURN_IF_ERROR(file_system_.sync_folder(data));
   manifest.version = newest + 1;
   manifest.fragments = {std::move(merged)};
   return write_manifest(path, manifest);

@@ -30,7 +30,8 @@ class SimulatedLance {
   TableFormat format() { return lance::make_table_format(file_system_, engine_); }
   TableOpener opener() { return format().open; }
 
-  // What another program's compaction does to the newest version: the same rows in one file, unsynced.
+  // What another program's compaction does to the newest version: the same rows in one file. The data are synced: that a page
+  // is torn inside them is beyond what opening can see (docs/durability.md). The manifest is not.
   Status compact(const std::string& path);
 
   struct Fragment {
