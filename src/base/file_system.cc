@@ -24,10 +24,12 @@ std::string parent_folder(const std::string& path) {
 Status replace_file_durably(FileSystem& file_system, const std::string& path,
                             std::string_view contents) {
   const std::string temporary = path + ".tmp";
+  // A crash may have left an earlier attempt there. It is not written into: where only half of a rename survived, it is a
+  // second name of the file itself.
+  PERSISTING_ASSIGN_OR_RETURN(const bool left, file_system.exists(temporary));
+  if (left) PERSISTING_RETURN_IF_ERROR(file_system.remove_file(temporary));
   {
     PERSISTING_ASSIGN_OR_RETURN(auto file, file_system.open_append(temporary));
-    // A crash may have left an earlier attempt there.
-    PERSISTING_RETURN_IF_ERROR(file->truncate(0));
     PERSISTING_RETURN_IF_ERROR(file->append({contents}));
     PERSISTING_RETURN_IF_ERROR(file->sync());
   }

@@ -168,6 +168,16 @@ TEST_F(FileSystemTest, ReplacesAFileWhole) {
   EXPECT_THAT(*files_.list_folder(folder_.path()), ElementsAre("head"));
 }
 
+// Where only half of a rename survived a power cut.
+TEST_F(FileSystemTest, ReplacingLeavesASecondNameOfTheFileAlone) {
+  ASSERT_TRUE(replace_file_durably(files_, path("file"), "first").ok());
+  std::filesystem::create_hard_link(path("file"), path("file.tmp"));
+  std::filesystem::create_hard_link(path("file"), path("witness"));
+  ASSERT_TRUE(replace_file_durably(files_, path("file"), "second").ok());
+  EXPECT_EQ(files_.read_file(path("file")).value(), "second");
+  EXPECT_EQ(files_.read_file(path("witness")).value(), "first");
+}
+
 TEST_F(FileSystemTest, ASecondLockIsBusyAndNamesTheHolder) {
   auto lock = files_.lock_file(path("LOCK"));
   ASSERT_TRUE(lock.ok());
