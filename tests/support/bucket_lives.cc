@@ -73,7 +73,7 @@ void BucketLives::run() {
 
 void BucketLives::live() {
   ++counts_.lives;
-  if (below(5) < 2) disk_.stop_at(below(24));
+  if (below(2) == 0) disk_.stop_at(below(22));
   if (!open()) return die(true);
   if (!disk_.stopped()) disk_.stop_at(below(90));
   check();
