@@ -13,3 +13,4 @@
 #include "persisting/storage_manager.h"
 #include "persisting/threads.h"
 #include "persisting/value.h"
+#include "persisting/verify.h"
