@@ -289,6 +289,8 @@ Result<BackendStats> BucketEngine::stats() {
 Status BucketEngine::shut_down() {
   if (fork_generation_ != fork_generation()) return forked_error();
   Callbacks after;
+  std::unique_ptr<BucketTable> table;
+  std::shared_ptr<const TableSnapshot> snapshot;
   {
     std::unique_lock lock(mutex_);
     if (closing_) return ok_status();
@@ -300,8 +302,13 @@ Status BucketEngine::shut_down() {
       after.push_back([done = std::move(waiter.done)] { done(closed_error()); });
     flush_waiters_.clear();
     flush_ended_.wait(lock, [this] { return !flush_running_; });
+    // A task that waits for its turn may hold the engine for longer than there is a Lance engine.
+    table = std::move(table_);
+    snapshot = std::move(snapshot_);
   }
   run(after);
+  snapshot.reset();
+  table.reset();
   Status status = ok_status();
   if (wal_ != nullptr) status = wal_->close();
   lock_.reset();

@@ -60,7 +60,7 @@ class BucketEngine : public std::enable_shared_from_this<BucketEngine> {
   std::unique_ptr<Subscription> subscribe(std::function<void()> listener);
 
   // Ends the engine without flushing: commits and closes the log, fails what waits, wakes subscribers, lets go of the
-  // lock file. May block; idempotent.
+  // table and the lock file. Reads that are under way keep their snapshot. May block; idempotent.
   Status shut_down();
 
   const EngineOptions& options() const { return options_; }
