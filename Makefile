@@ -35,7 +35,7 @@ mutants: ## Put faults into a copy of the engine; show which test catches each
 	@scripts/mutants
 
 .PHONY: fault-long
-fault-long: ## The random fault tests for half an hour: a million power cuts and more
+fault-long: ## The random fault tests at length: a million power cuts and more
 	@scripts/setup test
 	@scripts/fault-long
 
