@@ -82,6 +82,21 @@ inline Rows rows_of(const SchemaPtr& schema, const RecordBatch& records,
   return rows;
 }
 
+// The rows as a stream of one array.
+inline nanoarrow::UniqueArrayStream stream_of(Rows rows) {
+  nanoarrow::UniqueArrayStream stream;
+  make_stream(
+      rows.schema.get(),
+      [array = std::make_shared<nanoarrow::UniqueArray>(std::move(rows.array))](
+          ArrowArray* next) -> Result<bool> {
+        if ((*array)->release == nullptr) return false;
+        ArrowArrayMove(array->get(), next);
+        return true;
+      },
+      stream.get());
+  return stream;
+}
+
 inline std::vector<Struct> all_fields(const RecordBatch& records) {
   std::vector<Struct> fields;
   for (std::size_t i = 0; i < records.size(); ++i) fields.push_back(records.fields(i));

@@ -10,6 +10,7 @@
 #include "base/endian.h"
 #include "lance/lance_format.h"
 #include "schema/arrow_convert.h"
+#include "support/records.h"
 
 namespace persisting::testing {
 namespace {
@@ -100,9 +101,10 @@ std::string file_list(const std::vector<SimulatedLance::Fragment>& fragments) {
 
 // The rows as a stream of one _offset column.
 Status offsets_stream(const std::vector<Row>& rows, ArrowArrayStream* out) {
-  nanoarrow::UniqueSchema schema;
+  Rows stream;
+  nanoarrow::UniqueSchema& schema = stream.schema;
+  nanoarrow::UniqueArray& array = stream.array;
   ArrowSchemaInit(schema.get());
-  nanoarrow::UniqueArray array;
   bool failed = ArrowSchemaSetTypeStruct(schema.get(), 1) != NANOARROW_OK ||
                 ArrowSchemaSetType(schema->children[0], NANOARROW_TYPE_UINT64) != NANOARROW_OK ||
                 ArrowSchemaSetName(schema->children[0], offset_column) != NANOARROW_OK ||
@@ -114,15 +116,7 @@ Status offsets_stream(const std::vector<Row>& rows, ArrowArrayStream* out) {
   }
   if (failed || ArrowArrayFinishBuildingDefault(array.get(), nullptr) != NANOARROW_OK)
     return failure("cannot build the offsets");
-  auto shared = std::make_shared<nanoarrow::UniqueArray>(std::move(array));
-  make_stream(
-      schema.get(),
-      [shared](ArrowArray* next) -> Result<bool> {
-        if ((*shared)->release == nullptr) return false;
-        ArrowArrayMove(shared->get(), next);
-        return true;
-      },
-      out);
+  ArrowArrayStreamMove(stream_of(std::move(stream)).get(), out);
   return ok_status();
 }
 

@@ -36,21 +36,8 @@ class LanceTableTest : public ::testing::Test {
 
   static nanoarrow::UniqueArrayStream stream_of(const std::vector<Struct>& records,
                                                 std::uint64_t first) {
-    const SchemaPtr schema = testing::schema_of(records);
-    auto rows =
-        std::make_shared<testing::Rows>(testing::rows_of(schema, testing::batch(records), first));
-    nanoarrow::UniqueSchema arrow;
-    EXPECT_TRUE(to_arrow_schema(*schema, arrow.get()).ok());
-    nanoarrow::UniqueArrayStream stream;
-    make_stream(
-        arrow.get(),
-        [rows](ArrowArray* array) -> Result<bool> {
-          if (rows->array->release == nullptr) return false;
-          ArrowArrayMove(rows->array.get(), array);
-          return true;
-        },
-        stream.get());
-    return stream;
+    return testing::stream_of(
+        testing::rows_of(testing::schema_of(records), testing::batch(records), first));
   }
 
   std::string data_path(const TableFile& file) const { return path_ + "/data/" + file.name; }

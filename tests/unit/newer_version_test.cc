@@ -54,18 +54,8 @@ class NewerVersion : public ::testing::Test {
 
   // Commits a version with these rows and nothing else.
   void commit(const std::vector<Struct>& records, const SchemaPtr& schema) {
-    nanoarrow::UniqueArrayStream stream;
-    auto rows = std::make_shared<testing::Rows>(testing::rows_of(schema, testing::batch(records)));
-    nanoarrow::UniqueSchema arrow;
-    ASSERT_TRUE(to_arrow_schema(*schema, arrow.get()).ok());
-    make_stream(
-        arrow.get(),
-        [rows](ArrowArray* array) -> Result<bool> {
-          if (rows->array->release == nullptr) return false;
-          ArrowArrayMove(rows->array.get(), array);
-          return true;
-        },
-        stream.get());
+    nanoarrow::UniqueArrayStream stream =
+        testing::stream_of(testing::rows_of(schema, testing::batch(records)));
     auto made = lance_.write(path_, nullptr, PERSISTING_LANCE_OVERWRITE, stream.get());
     ASSERT_TRUE(made.ok()) << made.error().message;
     ASSERT_TRUE(lance_.commit(path_, PERSISTING_LANCE_OVERWRITE, std::move(made).value()).ok());
