@@ -10,6 +10,16 @@ install(
   FILE persisting-targets.cmake
   DESTINATION ${config_dir})
 
+# Exported apart: whoever does not ask for the component needs no prometheus-cpp.
+if(TARGET persisting_prometheus)
+  install(TARGETS persisting_prometheus EXPORT persisting_prometheus_targets)
+  install(
+    EXPORT persisting_prometheus_targets
+    NAMESPACE persisting::
+    FILE persisting-prometheus-targets.cmake
+    DESTINATION ${config_dir})
+endif()
+
 configure_package_config_file(
   "${PROJECT_SOURCE_DIR}/cmake/persisting-config.cmake.in"
   "${PROJECT_BINARY_DIR}/persisting-config.cmake" INSTALL_DESTINATION ${config_dir})

@@ -2,7 +2,7 @@
 #
 # Declares the layer in the current folder as the target persisting_<name>. Without SOURCES it is
 # header-only. LIBRARIES are names of cmake/dependencies.cmake: xxhash md zstd lz4 snappy nanoarrow
-# threads. scripts/check_includes.py enforces which layer may see which.
+# nlohmann_json threads. scripts/check_includes.py enforces which layer may see which.
 function(persisting_layer name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPENDS;LIBRARIES")
   if(arg_UNPARSED_ARGUMENTS)
