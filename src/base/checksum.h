@@ -16,6 +16,10 @@ inline std::uint64_t checksum64(std::string_view bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
+inline std::uint64_t checksum64(std::string_view bytes, std::uint64_t seed) {
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
 // Checksum of several pieces as if they were one.
 class Checksum {
  public:

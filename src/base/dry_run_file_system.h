@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ class DryRunFileSystem final : public FileSystem {
   Result<bool> exists(const std::string& path) override { return under_.exists(path); }
   Result<std::uint64_t> file_size(const std::string& path) override {
     return under_.file_size(path);
+  }
+  Result<std::optional<FileState>> file_state(const std::string& path) override {
+    return under_.file_state(path);
   }
   Result<std::string> read_file(const std::string& path) override { return under_.read_file(path); }
   Result<std::string> read_range(const std::string& path, std::uint64_t offset,

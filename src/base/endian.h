@@ -19,6 +19,11 @@ void append_little_endian(std::string& out, T value) {
 }
 
 template <typename T>
+void store_little_endian(char* to, T value) {
+  std::memcpy(to, &value, sizeof(T));
+}
+
+template <typename T>
 T load_little_endian(const char* from) {
   T value;
   std::memcpy(&value, from, sizeof(T));

@@ -21,9 +21,10 @@ class Executor {
 
 // What an engine runs on.
 struct Executors {
-  Executor& commit;  // group commits and their timers: short, waits for the disk
-  Executor& flush;   // flushes: long, waits for the Lance engine
-  Executor& read;    // reads of flushed records
+  Executor& commit;       // group commits and their timers: short, waits for the disk
+  Executor& flush;        // flushes: long, waits for the Lance engine
+  Executor& read;         // reads of flushed records
+  Executor& maintenance;  // merges of fragments, which a flush need not wait for: longer still
 
   // The process's pools, made at first use. Few threads serve any number of buckets.
   static Executors& instance();

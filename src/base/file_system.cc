@@ -1,11 +1,24 @@
 #include "base/file_system.h"
 
+#include "base/checksum.h"
+
 namespace persisting {
 
 Result<std::string> FileSystem::read_range(const std::string& path, std::uint64_t offset,
                                            std::uint64_t bytes) {
   PERSISTING_ASSIGN_OR_RETURN(const std::string contents, read_file(path));
   return offset < contents.size() ? contents.substr(offset, bytes) : std::string();
+}
+
+Result<std::optional<FileState>> FileSystem::file_state(const std::string& path) {
+  PERSISTING_ASSIGN_OR_RETURN(const bool there, exists(path));
+  if (!there) return std::optional<FileState>();
+  PERSISTING_ASSIGN_OR_RETURN(const std::string contents, read_file(path));
+  return std::optional<FileState>({contents.size(), checksum64(contents), 0});
+}
+
+Result<std::optional<std::int64_t>> FileSystem::lock_holder(const std::string& /*path*/) {
+  return std::optional<std::int64_t>();
 }
 
 Result<std::string> FileSystem::network_file_system(const std::string& /*path*/) {

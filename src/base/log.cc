@@ -7,6 +7,8 @@
 
 #include <pthread.h>
 
+#include "base/log_context.h"
+
 namespace persisting {
 namespace {
 
@@ -25,6 +27,7 @@ const char* level_name(LogLevel level) {
 }
 
 void write_to_stderr(const LogEvent& event) {
+  if (event.level < LogLevel::kWarning) return;
   const std::string line =
       std::string("persisting: ") + level_name(event.level) + ": " + event.message + "\n";
   std::fwrite(line.data(), 1, line.size(), stderr);
@@ -46,7 +49,18 @@ struct SinkHolder {
   }
 };
 
+thread_local const LogContext* current_context = nullptr;
+
 }  // namespace
+
+LogContext::LogContext(std::string topic, std::uint32_t bucket_id)
+    : topic_(std::move(topic)), bucket_id_(bucket_id), outer_(current_context) {
+  current_context = this;
+}
+
+LogContext::~LogContext() { current_context = outer_; }
+
+const LogContext* LogContext::current() { return current_context; }
 
 void set_log_sink(LogSink sink) {
   auto replacement = std::make_shared<const LogSink>(std::move(sink));
@@ -57,13 +71,21 @@ void set_log_sink(LogSink sink) {
 }
 
 void log(LogLevel level, std::string message) {
+  log(LogEvent{level, std::move(message), {}, {}, {}, {}});
+}
+
+void log(LogEvent event) {
+  if (const LogContext* context = LogContext::current(); context && !event.bucket_id) {
+    event.topic = context->topic();
+    event.bucket_id = context->bucket_id();
+  }
   SinkHolder& holder = SinkHolder::instance();
   std::shared_ptr<const LogSink> sink;
   {
     const std::lock_guard guard(holder.mutex);
     sink = holder.sink;
   }
-  if (*sink) (*sink)(LogEvent{level, std::move(message)});
+  if (*sink) (*sink)(event);
 }
 
 }  // namespace persisting

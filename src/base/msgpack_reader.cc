@@ -3,11 +3,94 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
+#include <limits>
 
 #include "persisting/msgpack_writer.h"
 #include "persisting/record.h"
 
+#include "base/decimal.h"
+#include "base/record_check.h"
+
 namespace persisting::msgpack {
+
+namespace {
+
+bool is_number_type(char code) {
+  const auto value = static_cast<std::uint8_t>(code);
+  return value >= first_number_type && value <= last_number_type;
+}
+
+// Type and value. What int64, double and bool stand for has no second form.
+bool is_number(std::string_view bytes) {
+  if (bytes.empty() || !is_number_type(bytes[0])) return false;
+  const auto type = static_cast<NumberType>(bytes[0]);
+  return type != NumberType::kInt64 && type != NumberType::kFloat64 && type != NumberType::kBool &&
+         bytes.size() == 1 + size_of(type);
+}
+
+// Type, number of dimensions, each of them, data.
+bool is_tensor(std::string_view bytes) {
+  if (bytes.size() < 2 || !is_number_type(bytes[0])) return false;
+  const auto dimensions = static_cast<std::uint8_t>(bytes[1]);
+  if (dimensions > max_dimensions || bytes.size() < 2 + 4 * std::size_t{dimensions}) return false;
+  const TensorView view(bytes);
+  // Without the zeros the product stays below the data's size, or is too large.
+  bool is_empty = false;
+  std::uint64_t product = size_of(view.type());
+  for (std::size_t i = 0; i < view.dimensions(); ++i) {
+    if (view.extent(i) == 0) {
+      is_empty = true;
+    } else if ((product *= view.extent(i)) > max_record_bytes) {
+      return false;
+    }
+  }
+  if (view.data().size() != (is_empty ? 0 : product)) return false;
+  return view.type() != NumberType::kBool ||
+         std::ranges::all_of(view.data(), [](char c) { return c == 0 || c == 1; });
+}
+
+bool is_decimal(std::string_view bytes) {
+  if (bytes.size() != 1 + sizeof(Decimal::Coefficient)) return false;
+  Decimal::Coefficient coefficient;
+  std::memcpy(&coefficient, bytes.data() + 1, sizeof(coefficient));
+  return static_cast<std::uint8_t>(bytes[0]) <= max_decimal_digits &&
+         has_decimal_digits(coefficient);
+}
+
+}  // namespace
+
+std::uint32_t TensorView::extent(std::size_t dimension) const {
+  std::uint32_t value;
+  std::memcpy(&value, encoded_.data() + 2 + 4 * dimension, sizeof(value));
+  return value;
+}
+
+std::vector<std::uint32_t> TensorView::shape() const {
+  std::vector<std::uint32_t> shape(dimensions());
+  for (std::size_t i = 0; i < shape.size(); ++i) shape[i] = extent(i);
+  return shape;
+}
+
+Number number(const Item& item) {
+  Number value;
+  value.type = static_cast<NumberType>(item.text[0]);
+  std::memcpy(value.bytes.data(), item.text.data() + 1, item.text.size() - 1);
+  return value;
+}
+
+Decimal decimal(const Item& item) {
+  Decimal value;
+  value.scale = static_cast<std::uint8_t>(item.text[0]);
+  std::memcpy(&value.coefficient, item.text.data() + 1, sizeof(value.coefficient));
+  return value;
+}
+
+Uuid uuid(const Item& item) {
+  Uuid value;
+  std::memcpy(value.bytes.data(), item.text.data(), value.bytes.size());
+  return value;
+}
 
 template <typename T>
 bool Reader::take_big_endian(T* value) {
@@ -30,6 +113,41 @@ Item Reader::next() {
     position_ = start;
   }
   return item;
+}
+
+bool Reader::take_long_int(std::int64_t* value) {
+  const auto head = static_cast<std::uint8_t>(input_[position_]);
+  if (head < 0xcc || head > 0xd3) return false;
+  // 0xcc to 0xcf are unsigned, 0xd0 to 0xd3 signed, of 1, 2, 4 and 8 bytes.
+  const std::size_t size = std::size_t{1} << (head & 3);
+  if (input_.size() - position_ - 1 < size) return false;
+  std::uint64_t bits = 0;
+  for (std::size_t i = 1; i <= size; ++i)
+    bits = bits << 8 | static_cast<std::uint8_t>(input_[position_ + i]);
+  const std::size_t unused = 64 - 8 * size;
+  *value = static_cast<std::int64_t>(bits << unused) >> unused;
+  if (head <= 0xcf) {
+    if (bits > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) return false;
+    *value = static_cast<std::int64_t>(bits);
+  }
+  position_ += 1 + size;
+  return true;
+}
+
+bool Reader::take_long_text(std::string_view* text) {
+  const std::size_t start = position_;
+  const Item item = next();
+  if (item.kind != Kind::kString) position_ = start;
+  *text = item.text;
+  return item.kind == Kind::kString;
+}
+
+bool Reader::take_long_map(std::uint32_t* size) {
+  const std::size_t start = position_;
+  const Item item = next();
+  if (item.kind != Kind::kMap) position_ = start;
+  *size = item.size;
+  return item.kind == Kind::kMap;
 }
 
 bool Reader::fill(Item& item) {
@@ -78,10 +196,15 @@ bool Reader::fill_long(std::uint8_t head, Item& item) {
       if (!take_big_endian(&wide)) return false;
       item.number = std::bit_cast<double>(wide);
       return true;
+    case 0xc8:
+    case 0xc9:
+      return take_length(std::size_t{2} << (head - 0xc8), &length) && fill_ext(length, item);
+    case 0xd4:
+    case 0xd5:
     case 0xd6:
-      return fill_ext(4, item);
     case 0xd7:
-      return fill_ext(8, item);
+    case 0xd8:
+      return fill_ext(std::size_t{1} << (head - 0xd4), item);
     case 0xd9:
     case 0xda:
     case 0xdb:
@@ -173,11 +296,30 @@ bool Reader::fill_ext(std::size_t size, Item& item) {
     item.integer = static_cast<std::int32_t>(days);
     return true;
   }
+  if (ext >= ext_number && ext <= ext_uuid) return fill_wide_ext(ext, size, item);
   if (size != 8 || (ext != ext_timestamp_utc && ext != ext_timestamp_naive)) return false;
   item.kind = ext == ext_timestamp_utc ? Kind::kTimestampUtc : Kind::kTimestampNaive;
   if (!take_big_endian(&microseconds)) return false;
   item.integer = static_cast<std::int64_t>(microseconds);
   return true;
+}
+
+bool Reader::fill_wide_ext(std::int8_t ext, std::size_t size, Item& item) {
+  if (!fill_text(Kind::kInvalid, size, item)) return false;
+  switch (ext) {
+    case ext_number:
+      item.kind = Kind::kNumber;
+      return is_number(item.text);
+    case ext_tensor:
+      item.kind = Kind::kTensor;
+      return is_tensor(item.text);
+    case ext_decimal:
+      item.kind = Kind::kDecimal;
+      return is_decimal(item.text);
+    default:
+      item.kind = Kind::kUuid;
+      return size == sizeof(Uuid::bytes);
+  }
 }
 
 // An element takes at least a byte, so a size that the input cannot hold is refused here: nobody
@@ -273,6 +415,18 @@ bool read_nested(Reader& reader, int containers, Value* value) {
       return true;
     case Kind::kDate:
       *value = Date{static_cast<std::int32_t>(item.integer)};
+      return true;
+    case Kind::kNumber:
+      *value = number(item);
+      return true;
+    case Kind::kTensor:
+      *value = Tensor{tensor(item).type(), tensor(item).shape(), std::string(tensor(item).data())};
+      return true;
+    case Kind::kDecimal:
+      *value = decimal(item);
+      return true;
+    case Kind::kUuid:
+      *value = uuid(item);
       return true;
     case Kind::kArray:
       return containers > 0 && read_list(reader, item.size, containers - 1, value);

@@ -3,22 +3,22 @@
 #include <bit>
 #include <cassert>
 #include <cstddef>
+#include <cstring>
 #include <limits>
-#include <type_traits>
 
 namespace persisting::msgpack {
 namespace {
 
-// Appends a head byte and `value` behind it, most significant byte first.
+// Appends what `store` stores.
+template <typename Store>
+void append_stored(std::string& out, Store store) {
+  char bytes[largest_head];
+  out.append(bytes, store(bytes));
+}
+
 template <typename T>
 void append_head(std::string& out, std::uint8_t head, T value) {
-  static_assert(std::is_unsigned_v<T>);
-  char bytes[1 + sizeof(T)];
-  bytes[0] = static_cast<char>(head);
-  for (std::size_t i = 0; i < sizeof(T); ++i) {
-    bytes[1 + i] = static_cast<char>(value >> (8 * (sizeof(T) - 1 - i)));
-  }
-  out.append(bytes, sizeof(bytes));
+  append_stored(out, [&](char* to) { return store_head(to, head, value); });
 }
 
 template <typename T>
@@ -28,42 +28,21 @@ void append_big_endian(std::string& out, T value) {
   }
 }
 
-void write_unsigned(std::string& out, std::uint64_t value) {
-  if (value <= 0x7f) {
-    out.push_back(static_cast<char>(value));
-  } else if (value <= std::numeric_limits<std::uint8_t>::max()) {
-    append_head(out, 0xcc, static_cast<std::uint8_t>(value));
-  } else if (value <= std::numeric_limits<std::uint16_t>::max()) {
-    append_head(out, 0xcd, static_cast<std::uint16_t>(value));
-  } else if (value <= std::numeric_limits<std::uint32_t>::max()) {
-    append_head(out, 0xce, static_cast<std::uint32_t>(value));
-  } else {
-    append_head(out, 0xcf, value);
-  }
-}
-
-void write_negative(std::string& out, std::int64_t value) {
-  if (value >= -32) {
-    out.push_back(static_cast<char>(value));
-  } else if (value >= std::numeric_limits<std::int8_t>::min()) {
-    append_head(out, 0xd0, static_cast<std::uint8_t>(value));
-  } else if (value >= std::numeric_limits<std::int16_t>::min()) {
-    append_head(out, 0xd1, static_cast<std::uint16_t>(value));
-  } else if (value >= std::numeric_limits<std::int32_t>::min()) {
-    append_head(out, 0xd2, static_cast<std::uint32_t>(value));
-  } else {
-    append_head(out, 0xd3, static_cast<std::uint64_t>(value));
-  }
-}
-
-// Writes the head of an item whose length has a 16-bit form at `head16` and a 32-bit form after it.
 void write_length(std::string& out, std::uint8_t head16, std::size_t length) {
   assert(length <= std::numeric_limits<std::uint32_t>::max());
-  if (length <= std::numeric_limits<std::uint16_t>::max()) {
-    append_head(out, head16, static_cast<std::uint16_t>(length));
+  append_stored(out, [&](char* to) { return store_length(to, head16, length); });
+}
+
+// Writes the head of an ext item, in its shortest form.
+void write_ext(std::string& out, std::int8_t type, std::size_t length) {
+  if (length <= 16 && std::has_single_bit(length)) {
+    out.push_back(static_cast<char>(0xd4 + std::countr_zero(length)));
+  } else if (length <= std::numeric_limits<std::uint8_t>::max()) {
+    append_head(out, 0xc7, static_cast<std::uint8_t>(length));
   } else {
-    append_head(out, static_cast<std::uint8_t>(head16 + 1), static_cast<std::uint32_t>(length));
+    write_length(out, 0xc8, length);
   }
+  out.push_back(static_cast<char>(type));
 }
 
 struct ValueWriter {
@@ -77,6 +56,10 @@ struct ValueWriter {
   void operator()(const Bytes& value) const { write_bytes(out, value.data); }
   void operator()(Timestamp value) const { write_timestamp(out, value); }
   void operator()(Date value) const { write_date(out, value); }
+  void operator()(const Number& value) const { write_number(out, value); }
+  void operator()(const Tensor& value) const { write_tensor(out, value); }
+  void operator()(Decimal value) const { write_decimal(out, value); }
+  void operator()(const Uuid& value) const { write_uuid(out, value); }
   void operator()(const List& values) const {
     write_array(out, static_cast<std::uint32_t>(values.size()));
     for (const Value& value : values) write_value(out, value);
@@ -97,25 +80,16 @@ void write_nil(std::string& out) { out.push_back('\xc0'); }
 void write_bool(std::string& out, bool value) { out.push_back(value ? '\xc3' : '\xc2'); }
 
 void write_int(std::string& out, std::int64_t value) {
-  if (value >= 0) {
-    write_unsigned(out, static_cast<std::uint64_t>(value));
-  } else {
-    write_negative(out, value);
-  }
+  append_stored(out, [&](char* to) { return store_int(to, value); });
 }
 
 void write_double(std::string& out, double value) {
-  append_head(out, 0xcb, std::bit_cast<std::uint64_t>(value));
+  append_stored(out, [&](char* to) { return store_double(to, value); });
 }
 
 void write_string(std::string& out, std::string_view text) {
-  if (text.size() <= 31) {
-    out.push_back(static_cast<char>(0xa0 | text.size()));
-  } else if (text.size() <= std::numeric_limits<std::uint8_t>::max()) {
-    append_head(out, 0xd9, static_cast<std::uint8_t>(text.size()));
-  } else {
-    write_length(out, 0xda, text.size());
-  }
+  assert(text.size() <= std::numeric_limits<std::uint32_t>::max());
+  append_stored(out, [&](char* to) { return store_string_head(to, text.size()); });
   out.append(text);
 }
 
@@ -139,6 +113,45 @@ void write_date(std::string& out, Date value) {
   append_big_endian(out, static_cast<std::uint32_t>(value.days));
 }
 
+void write_number(std::string& out, const Number& value) {
+  const std::size_t size = size_of(value.type);
+  write_ext(out, ext_number, 1 + size);
+  out.push_back(static_cast<char>(value.type));
+  out.append(value.bytes.data(), size);
+}
+
+void write_decimal(std::string& out, Decimal value) {
+  write_ext(out, ext_decimal, 1 + sizeof(value.coefficient));
+  out.push_back(static_cast<char>(value.scale));
+  char bytes[sizeof(value.coefficient)];
+  std::memcpy(bytes, &value.coefficient, sizeof(bytes));
+  out.append(bytes, sizeof(bytes));
+}
+
+void write_uuid(std::string& out, const Uuid& value) {
+  write_ext(out, ext_uuid, value.bytes.size());
+  out.append(value.bytes.data(), value.bytes.size());
+}
+
+void write_tensor_head(std::string& out, NumberType type, std::span<const std::uint32_t> shape) {
+  assert(shape.size() <= max_dimensions);
+  std::uint64_t data = size_of(type);
+  for (const std::uint32_t extent : shape) data *= extent;
+  write_ext(out, ext_tensor, 2 + 4 * shape.size() + data);
+  out.push_back(static_cast<char>(type));
+  out.push_back(static_cast<char>(shape.size()));
+  for (const std::uint32_t extent : shape) {
+    char bytes[sizeof(extent)];
+    std::memcpy(bytes, &extent, sizeof(extent));
+    out.append(bytes, sizeof(bytes));
+  }
+}
+
+void write_tensor(std::string& out, const Tensor& value) {
+  write_tensor_head(out, value.type, value.shape);
+  out.append(value.data);
+}
+
 void write_array(std::string& out, std::uint32_t size) {
   if (size <= 15) {
     out.push_back(static_cast<char>(0x90 | size));
@@ -148,11 +161,7 @@ void write_array(std::string& out, std::uint32_t size) {
 }
 
 void write_map(std::string& out, std::uint32_t size) {
-  if (size <= 15) {
-    out.push_back(static_cast<char>(0x80 | size));
-  } else {
-    write_length(out, 0xde, size);
-  }
+  append_stored(out, [&](char* to) { return store_map_head(to, size); });
 }
 
 void write_value(std::string& out, const Value& value) {

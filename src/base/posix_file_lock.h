@@ -4,7 +4,9 @@
 // Threads:   thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <sys/types.h>
@@ -14,5 +16,8 @@
 namespace persisting::posix {
 
 Result<std::unique_ptr<FileLock>> lock_file(const std::string& path, mode_t mode);
+
+// The process that holds the lock; see FileSystem::lock_holder.
+Result<std::optional<std::int64_t>> lock_holder(const std::string& path);
 
 }  // namespace persisting::posix

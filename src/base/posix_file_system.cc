@@ -7,16 +7,15 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/file_system.h"
 #include "base/network_file_system.h"
 #include "base/posix_file_lock.h"
 #include "base/posix_handle.h"
+#include "base/posix_writable_file.h"
 
 namespace persisting {
 namespace {
@@ -27,61 +26,6 @@ using posix::system_error;
 
 constexpr mode_t file_mode = 0644;
 constexpr mode_t folder_mode = 0755;
-
-class PosixWritableFile final : public WritableFile {
- public:
-  PosixWritableFile(FileDescriptor descriptor, std::string path)
-      : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
-
-  Status append(const std::vector<std::string_view>& pieces) override {
-    std::vector<iovec> left;
-    left.reserve(pieces.size());
-    for (const std::string_view piece : pieces) {
-      if (piece.empty()) continue;
-      // writev does not write through the pointer; its type serves readv as well.
-      left.push_back({const_cast<char*>(piece.data()), piece.size()});
-    }
-    std::size_t next = 0;
-    while (next < left.size()) {
-      const int count = static_cast<int>(std::min<std::size_t>(left.size() - next, IOV_MAX));
-      const ssize_t written =
-          retry_interrupted([&] { return ::writev(descriptor_.get(), &left[next], count); });
-      if (written < 0) return system_error("write", path_);
-      if (written == 0) return make_error(ErrorCode::kIo, "write " + path_ + ": nothing written");
-      next = skip_written(left, next, static_cast<std::size_t>(written));
-    }
-    return ok_status();
-  }
-
-  Status sync() override {
-    if (retry_interrupted([&] { return ::fdatasync(descriptor_.get()); }) != 0) {
-      return system_error("fdatasync", path_);
-    }
-    return ok_status();
-  }
-
-  Status truncate(std::uint64_t size) override {
-    const auto length = static_cast<off_t>(size);
-    if (retry_interrupted([&] { return ::ftruncate(descriptor_.get(), length); }) != 0) {
-      return system_error("truncate", path_);
-    }
-    return ok_status();
-  }
-
- private:
-  // Takes `written` bytes off the front; returns the first piece of which something is left.
-  static std::size_t skip_written(std::vector<iovec>& left, std::size_t next, std::size_t written) {
-    while (next < left.size() && written >= left[next].iov_len) written -= left[next++].iov_len;
-    if (written > 0) {
-      left[next].iov_base = static_cast<char*>(left[next].iov_base) + written;
-      left[next].iov_len -= written;
-    }
-    return next;
-  }
-
-  const FileDescriptor descriptor_;
-  const std::string path_;
-};
 
 Status sync_path(const std::string& path, int flags) {
   const FileDescriptor descriptor = posix::open_file(path, flags | O_RDONLY, 0);
@@ -149,6 +93,18 @@ class PosixFileSystem final : public FileSystem {
     return static_cast<std::uint64_t>(status.st_size);
   }
 
+  Result<std::optional<FileState>> file_state(const std::string& path) override {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) {
+      if (errno == ENOENT || errno == ENOTDIR) return std::optional<FileState>();
+      return system_error("stat", path);
+    }
+    const auto changed =
+        std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+    return std::optional<FileState>(
+        {static_cast<std::uint64_t>(status.st_size), status.st_ino, changed});
+  }
+
   Result<std::string> read_file(const std::string& path) override {
     return read_range(path, 0, UINT64_MAX);
   }
@@ -180,10 +136,7 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Result<std::unique_ptr<WritableFile>> open_append(const std::string& path) override {
-    FileDescriptor descriptor = posix::open_file(path, O_WRONLY | O_CREAT | O_APPEND, file_mode);
-    if (!descriptor.valid()) return system_error("open", path);
-    return std::unique_ptr<WritableFile>(
-        std::make_unique<PosixWritableFile>(std::move(descriptor), path));
+    return posix::open_writable_file(path, file_mode);
   }
 
   Status remove_file(const std::string& path) override {
@@ -198,6 +151,10 @@ class PosixFileSystem final : public FileSystem {
 
   Result<std::unique_ptr<FileLock>> lock_file(const std::string& path) override {
     return posix::lock_file(path, file_mode);
+  }
+
+  Result<std::optional<std::int64_t>> lock_holder(const std::string& path) override {
+    return posix::lock_holder(path);
   }
 
   Result<std::string> network_file_system(const std::string& path) override {

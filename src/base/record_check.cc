@@ -68,6 +68,10 @@ class RecordChecker {
       case msgpack::Kind::kString:
         if (is_utf8(item.text)) return ok_status();
         return invalid("field " + where() + " holds text that is not UTF-8; store it as bytes");
+      case msgpack::Kind::kNumber:
+      case msgpack::Kind::kTensor:
+        if (depth + array_nesting <= Record::max_nesting) return ok_status();
+        return too_deep();
       case msgpack::Kind::kArray:
       case msgpack::Kind::kMap:
         return container(item, depth + 1);
@@ -77,13 +81,17 @@ class RecordChecker {
   }
 
   Status container(const msgpack::Item& item, int depth) {
-    if (depth > Record::max_nesting) {
-      return invalid("field " + quoted(path_.front()) + " nests deeper than " +
-                     std::to_string(Record::max_nesting) + " lists and structs; flatten it");
-    }
+    if (depth > Record::max_nesting) return too_deep();
     if (item.kind == msgpack::Kind::kMap) return members(item.size, depth);
     for (std::uint32_t i = 0; i < item.size; ++i) PERSISTING_RETURN_IF_ERROR(value(depth));
     return ok_status();
+  }
+
+  Error too_deep() const {
+    return invalid("field " + quoted(path_.front()) + " nests deeper than " +
+                   std::to_string(Record::max_nesting) +
+                   " lists and structs (an array counts for " + std::to_string(array_nesting) +
+                   "); flatten it");
   }
 
   std::string where() const {

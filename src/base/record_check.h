@@ -18,6 +18,9 @@ namespace persisting {
 // Arrow's 32-bit offsets hold every text and list of a record of this size.
 inline constexpr std::size_t max_record_bytes = std::numeric_limits<std::int32_t>::max();
 
+// An array, or a complex number, counts like so many lists around its place: so deep does a table nest it.
+inline constexpr int array_nesting = 2;
+
 // The member that stands for a struct without members in the table; no record may use the name.
 inline constexpr std::string_view empty_struct_name = "__empty_struct";
 

@@ -106,7 +106,9 @@ struct Pools {
   ThreadPool commit{"prst-commit", 4};
   ThreadPool flush{"prst-flush", 2};
   ThreadPool read{"prst-read", 2};
-  Executors executors{commit, flush, read};
+  // One: the rest of the machine is for those that somebody waits for.
+  ThreadPool maintenance{"prst-maintain", 1};
+  Executors executors{commit, flush, read, maintenance};
 };
 
 // Never destroyed, nor are its threads joined: a static object that goes at exit may still use them. Each
@@ -135,7 +137,8 @@ Executors& Executors::instance() { return pools().executors; }
 
 void stop_background_threads() {
   Pools& all = pools();
-  // In this order: a flush commits and reads, the others never flush.
+  // In this order: maintenance flushes, a flush commits and reads, the others never flush.
+  all.maintenance.stop();
   all.flush.stop();
   all.read.stop();
   all.commit.stop();

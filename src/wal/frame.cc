@@ -1,5 +1,6 @@
 #include "wal/frame.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/checksum.h"
@@ -17,7 +18,7 @@ std::string encode_payload_head(FrameKind kind, Compression codec, const WalFram
   append_little_endian(head, static_cast<std::uint8_t>(kind));
   append_little_endian(head, static_cast<std::uint8_t>(codec));
   append_little_endian(head, std::uint16_t{0});
-  append_little_endian(head, static_cast<std::uint32_t>(frame.record_bytes.size()));
+  append_little_endian(head, frame.count);
   append_little_endian(head, frame.first_offset);
   append_little_endian(head, durable_up_to);
   append_little_endian(head, frame.timestamp_us);
@@ -45,7 +46,9 @@ EncodedFrame seal(std::string payload, std::string_view records, std::uint64_t s
 bool has_plausible_size(std::string_view payload) {
   const auto count = load_little_endian<std::uint32_t>(payload.data() + 4);
   const auto raw_bytes = load_little_endian<std::uint64_t>(payload.data() + 32);
-  if (raw_bytes > Wal::max_frame_bytes || raw_bytes < std::uint64_t{count} * sizeof(std::uint32_t))
+  if (raw_bytes > Wal::max_frame_bytes) return false;
+  const bool has_lengths = static_cast<FrameKind>(payload[0]) != FrameKind::kArrow;
+  if (has_lengths ? raw_bytes < std::uint64_t{count} * sizeof(std::uint32_t) : count == 0)
     return false;
   return static_cast<Compression>(payload[1]) != Compression::kNone ||
          payload.size() - payload_head_bytes == raw_bytes;
@@ -66,12 +69,14 @@ void EncodedFrame::append_to(std::vector<std::string_view>* pieces) const {
   if (padding > 0) pieces->push_back(zeros.substr(0, padding));
 }
 
-EncodedFrame encode_records_frame(const WalFrame& frame, std::uint64_t durable_up_to,
-                                  Compression codec, std::uint64_t seed) {
+EncodedFrame encode_frame(const WalFrame& frame, std::uint64_t durable_up_to, Compression codec,
+                          std::uint64_t seed) {
+  const FrameKind kind =
+      frame.content == FrameContent::kArrow ? FrameKind::kArrow : FrameKind::kRecords;
   const std::string_view lengths(reinterpret_cast<const char*>(frame.record_bytes.data()),
                                  frame.record_bytes.size_bytes());
-  std::string payload = encode_payload_head(FrameKind::kRecords, codec, frame, durable_up_to,
-                                            lengths.size() + frame.records.size());
+  std::string payload =
+      encode_payload_head(kind, codec, frame, durable_up_to, lengths.size() + frame.records.size());
   if (codec == Compression::kNone) {
     payload += lengths;
     return seal(std::move(payload), frame.records, seed);
@@ -89,6 +94,40 @@ EncodedFrame encode_clean_end(std::uint64_t end_offset, std::uint64_t seed) {
               {}, seed);
 }
 
+std::size_t SingleRecordFrame::file_bytes(std::size_t record_bytes) {
+  const std::size_t bytes =
+      frame_header_bytes + payload_head_bytes + sizeof(std::uint32_t) + record_bytes;
+  return bytes + padding_after(bytes);
+}
+
+void SingleRecordFrame::encode(std::uint64_t offset, std::int64_t timestamp_us,
+                               std::string_view record, std::uint64_t durable_up_to,
+                               std::uint64_t seed) {
+  const std::size_t body_bytes = sizeof(std::uint32_t) + record.size();
+  const std::size_t payload_bytes = payload_head_bytes + body_bytes;
+  bytes_.resize(file_bytes(record.size()));
+  // Length and payload are checked as one piece, so the length stands right before the payload at first.
+  char* const length = bytes_.data() + sizeof(std::uint32_t);
+  char* const payload = bytes_.data() + frame_header_bytes;
+  store_little_endian(length, static_cast<std::uint32_t>(payload_bytes));
+  store_little_endian(payload, static_cast<std::uint8_t>(FrameKind::kRecords));
+  store_little_endian(payload + 1, static_cast<std::uint8_t>(Compression::kNone));
+  store_little_endian(payload + 2, std::uint16_t{0});
+  store_little_endian(payload + 4, std::uint32_t{1});
+  store_little_endian(payload + 8, offset);
+  store_little_endian(payload + 16, durable_up_to);
+  store_little_endian(payload + 24, timestamp_us);
+  store_little_endian(payload + 32, static_cast<std::uint64_t>(body_bytes));
+  store_little_endian(payload + payload_head_bytes, static_cast<std::uint32_t>(record.size()));
+  char* const body = payload + payload_head_bytes + sizeof(std::uint32_t);
+  std::memcpy(body, record.data(), record.size());
+  std::fill(body + record.size(), bytes_.data() + bytes_.size(), '\0');
+  checksum_ =
+      static_cast<std::uint32_t>(checksum64({length, sizeof(std::uint32_t) + payload_bytes}, seed));
+  store_little_endian(bytes_.data(), static_cast<std::uint32_t>(payload_bytes));
+  store_little_endian(length, checksum_);
+}
+
 bool FrameDecoder::decode(std::string_view file, std::size_t position, DecodedFrame* frame) {
   if (position > file.size() || file.size() - position < frame_header_bytes + payload_head_bytes)
     return false;
@@ -100,8 +139,7 @@ bool FrameDecoder::decode(std::string_view file, std::size_t position, DecodedFr
   const char* const head = payload.data();
   const auto kind = static_cast<std::uint8_t>(head[0]);
   // Cheap checks first: recovery tries many positions.
-  if ((kind != static_cast<std::uint8_t>(FrameKind::kRecords) &&
-       kind != static_cast<std::uint8_t>(FrameKind::kCleanEnd)) ||
+  if (!is_known(kind) ||
       static_cast<std::uint8_t>(head[1]) > static_cast<std::uint8_t>(Compression::kSnappy) ||
       load_little_endian<std::uint16_t>(head + 2) != 0 || !has_plausible_size(payload)) {
     return false;
@@ -117,10 +155,22 @@ bool FrameDecoder::decode(std::string_view file, std::size_t position, DecodedFr
   frame->durable_up_to = load_little_endian<std::uint64_t>(head + 16);
   frame->timestamp_us = load_little_endian<std::int64_t>(head + 24);
   frame->file_bytes = frame_header_bytes + length + padding_after(frame_header_bytes + length);
-  return decode_body(payload, load_little_endian<std::uint32_t>(head + 4), frame);
+  frame->count = load_little_endian<std::uint32_t>(head + 4);
+  return decode_body(payload, frame);
 }
 
-bool FrameDecoder::decode_body(std::string_view payload, std::uint32_t count, DecodedFrame* frame) {
+bool FrameDecoder::is_known(std::uint8_t kind) const {
+  switch (static_cast<FrameKind>(kind)) {
+    case FrameKind::kRecords:
+    case FrameKind::kCleanEnd:
+      return true;
+    case FrameKind::kArrow:
+      return version_ >= arrow_format_version;
+  }
+  return false;
+}
+
+bool FrameDecoder::decode_body(std::string_view payload, DecodedFrame* frame) {
   std::string_view body = payload.substr(payload_head_bytes);
   const auto codec = static_cast<Compression>(payload[1]);
   const auto raw_bytes = load_little_endian<std::uint64_t>(payload.data() + 32);
@@ -128,16 +178,17 @@ bool FrameDecoder::decode_body(std::string_view payload, std::uint32_t count, De
     if (!expand(codec, body, raw_bytes, &expanded_)) return false;
     body = expanded_;
   }
-  const std::size_t lengths_bytes = std::size_t{count} * sizeof(std::uint32_t);
+  const std::uint32_t lengths = frame->kind == FrameKind::kArrow ? 0 : frame->count;
+  const std::size_t lengths_bytes = std::size_t{lengths} * sizeof(std::uint32_t);
   if (body.size() != raw_bytes || body.size() < lengths_bytes) return false;
-  lengths_.resize(count);
-  if (count > 0) std::memcpy(lengths_.data(), body.data(), lengths_bytes);
-  std::uint64_t total = 0;
-  for (const std::uint32_t length : lengths_) total += length;
-  if (total != body.size() - lengths_bytes) return false;
+  lengths_.resize(lengths);
   frame->record_bytes = lengths_;
   frame->records = body.substr(lengths_bytes);
-  return true;
+  if (frame->kind == FrameKind::kArrow) return true;
+  if (lengths > 0) std::memcpy(lengths_.data(), body.data(), lengths_bytes);
+  std::uint64_t total = 0;
+  for (const std::uint32_t length : lengths_) total += length;
+  return total == frame->records.size();
 }
 
 }  // namespace persisting::wal

@@ -8,6 +8,7 @@
 
 #include "wal/frame.h"
 #include "wal/segment_list.h"
+#include "wal/torn_end.h"
 
 namespace persisting::wal {
 namespace {
@@ -49,26 +50,26 @@ class Recovery {
     next_offset_ = header->first_offset;
     std::size_t position = segment_header_bytes;
     std::uint32_t last_checksum = 0;
-    FrameDecoder decoder(frame_seed(header->bucket_identity, header->epoch));
+    FrameDecoder decoder(frame_seed(header->bucket_identity, header->epoch), header->version);
     DecodedFrame frame;
     while (position < bytes.size() && decoder.decode(bytes, position, &frame) &&
            frame.first_offset == next_offset_) {
-      if (!frame.record_bytes.empty()) {
-        Status replayed =
-            replay_({frame.first_offset, frame.timestamp_us, frame.record_bytes, frame.records});
+      if (frame.count > 0) {
+        Status replayed = replay_(frame.replayed());
         if (!replayed)
           return with_context(std::move(replayed).error(),
                               segment.path + ": byte " + std::to_string(position));
-        log_.report.replayed_records += frame.record_bytes.size();
-        next_offset_ += frame.record_bytes.size();
+        log_.report.replayed_records += frame.count;
+        next_offset_ += frame.count;
       }
       last_checksum = frame.checksum;
       position += frame.file_bytes;
     }
     if (position < bytes.size()) {
-      if (!is_last)
+      if (!is_last && !is_room(bytes, position))
         return damaged(segment, position, "a frame is damaged, and later segments follow");
-      PERSISTING_RETURN_IF_ERROR(handle_end(segment, bytes, position));
+      if (is_last)
+        PERSISTING_RETURN_IF_ERROR(handle_end(segment, header->version, bytes, position));
     }
     if (is_last) {
       if (position <= segment_header_bytes) return discard(segment);
@@ -118,12 +119,10 @@ class Recovery {
 
   Status handle_bad_header(const ListedSegment& segment, const std::string& bytes, bool is_last) {
     if (!is_last) return damaged(segment, 0, "the header is damaged, and later segments follow");
-    // A power cut may keep later bytes of a first write and lose the header's: then that reads as zeros.
-    const std::size_t first_byte = bytes.find_first_not_of('\0');
-    const bool lost = first_byte >= std::min(segment_header_bytes, bytes.size());
-    const std::optional<std::uint64_t> durable = find_frame(segment, bytes, segment_header_bytes);
-    if (durable && (!lost || *durable > segment.name.first_offset))
-      return damaged(segment, 0, "the header is damaged, but frames follow it");
+    // A header that is lost does not tell its version; any frame of this log proves the same.
+    FrameDecoder decoder(frame_seed(options_.bucket_identity, segment.name.epoch));
+    const auto damage = find_lost_header(bytes, decoder, segment.name.first_offset);
+    if (damage) return damaged(segment, 0, *damage);
     return discard(segment);
   }
 
@@ -142,41 +141,24 @@ class Recovery {
   }
 
   // Decides between a torn end, which is cut off, and damage to something durable.
-  Status handle_end(const ListedSegment& segment, const std::string& bytes, std::size_t position) {
-    const bool only_zeros = bytes.find_first_not_of('\0', position) == std::string::npos;
-    if (!only_zeros) {
-      const std::optional<std::uint64_t> durable = find_frame(segment, bytes, position);
-      if (durable && *durable > next_offset_) {
-        return damaged(
-            segment, position,
-            "a frame is damaged, but offsets below " + std::to_string(*durable) + " were durable");
-      }
+  Status handle_end(const ListedSegment& segment, std::uint32_t version, const std::string& bytes,
+                    std::size_t position) {
+    const bool only_room = is_room(bytes, position);
+    if (!only_room) {
+      FrameDecoder decoder(frame_seed(options_.bucket_identity, segment.name.epoch), version);
+      const auto damage = find_lost_frame(bytes, position, decoder, next_offset_);
+      if (damage) return damaged(segment, position, *damage);
     }
     PERSISTING_ASSIGN_OR_RETURN(const auto file, file_system_.open_append(segment.path));
     PERSISTING_RETURN_IF_ERROR(file->truncate(position));
-    if (only_zeros) return ok_status();
-    log_.report.truncated_bytes = bytes.size() - position;
+    if (only_room) return ok_status();
+    log_.report.truncated_bytes = bytes.find_last_not_of('\0') + 1 - position;
     log_.report.truncated_file = segment.path;
-    log(LogLevel::kWarning, segment.path + ": cut off " + std::to_string(bytes.size() - position) +
-                                " bytes of a write that never finished, from byte " +
-                                std::to_string(position) + "; the log goes on at offset " +
-                                std::to_string(next_offset_));
+    log(LogLevel::kWarning,
+        segment.path + ": cut off " + std::to_string(log_.report.truncated_bytes) +
+            " bytes of a write that never finished, from byte " + std::to_string(position) +
+            "; the log goes on at offset " + std::to_string(next_offset_));
     return ok_status();
-  }
-
-  // The highest durable-up-to of the valid frames at or after `position`; nothing where there is none.
-  std::optional<std::uint64_t> find_frame(const ListedSegment& segment, const std::string& bytes,
-                                          std::size_t position) const {
-    std::optional<std::uint64_t> durable;
-    FrameDecoder decoder(frame_seed(options_.bucket_identity, segment.name.epoch));
-    DecodedFrame frame;
-    while (position < bytes.size()) {
-      const bool valid =
-          decoder.decode(bytes, position, &frame) && frame.first_offset >= next_offset_;
-      if (valid) durable = std::max(durable.value_or(0), frame.durable_up_to);
-      position += valid ? frame.file_bytes : frame_alignment;
-    }
-    return durable;
   }
 
   Status damaged(const ListedSegment& segment, std::size_t position,

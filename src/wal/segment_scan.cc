@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "wal/segment_list.h"
+#include "wal/torn_end.h"
 
 namespace persisting::wal {
 namespace {
@@ -11,15 +12,16 @@ namespace {
 // Only where a frame ends is the place of the next one known; behind damage it can stand at any multiple of eight.
 void scan_frames(std::string_view bytes, SegmentScan* scan) {
   std::size_t position = segment_header_bytes;
-  FrameDecoder decoder(scan->seed);
+  FrameDecoder decoder(scan->seed, scan->version);
   DecodedFrame frame;
   while (position < bytes.size()) {
     if (decoder.decode(bytes, position, &frame)) {
-      scan->frames.push_back({position, frame.kind, frame.first_offset, frame.record_bytes.size(),
-                              frame.durable_up_to});
+      scan->frames.push_back(
+          {position, frame.kind, frame.first_offset, frame.count, frame.durable_up_to});
       position += frame.file_bytes;
       continue;
     }
+    if (is_room(bytes, position)) return;
     const std::size_t end = std::min(position + frame_alignment, bytes.size());
     if (!scan->damaged.empty() && scan->damaged.back().end == position) {
       scan->damaged.back().end = end;
@@ -49,6 +51,7 @@ Result<std::vector<SegmentScan>> scan_log(FileSystem& file_system, const std::st
     const std::uint64_t identity =
         bucket_identity.value_or(scan.header ? scan.header->bucket_identity : 0);
     scan.seed = frame_seed(identity, segment.name.epoch);
+    if (scan.header) scan.version = scan.header->version;
     scan_frames(bytes, &scan);
     scans.push_back(std::move(scan));
   }

@@ -32,10 +32,11 @@ struct SegmentScan {
   std::string path;
   SegmentName name;
   std::uint64_t bytes = 0;
-  std::optional<SegmentHeader> header;  // where it is whole
-  std::uint64_t seed = 0;               // of its frames
-  std::vector<ScannedFrame> frames;     // in the order of the file
-  std::vector<DamagedBytes> damaged;    // in the order of the file
+  std::optional<SegmentHeader> header;     // where it is whole
+  std::uint64_t seed = 0;                  // of its frames
+  std::uint32_t version = format_version;  // likewise; the newest where the header is damaged
+  std::vector<ScannedFrame> frames;        // in the order of the file
+  std::vector<DamagedBytes> damaged;       // in the order of the file
 };
 
 // The segments in `folder`, in the order of their offsets. `bucket_identity`: what their frames are checked with; without it

@@ -1,14 +1,17 @@
 // Appends frames to the log's active segment and opens the next one.
 // Guarantee: once sync() succeeds, every earlier append survives power loss, in append order, segments included.
+// Room:      small appends go into zeros that were written ahead: behind them the end of the log reads as zeros, which
+//            recovery takes for the end. A closed segment is cut to its length; a crash may keep it from that.
 // Failure:   after a failed append or sync nothing more may be written; the caller poisons the log. A failed append
 //            is cut off again where that is possible, so that no half frame stays behind.
-// Threads:   one writer at a time; sync() may run beside append().
+// Threads:   one writer at a time; sync(), and what more_room() returned, may run beside append().
 // Elsewhere: who is the writer, and when to sync, in wal.cc.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -30,6 +33,13 @@ class SegmentWriter {
   Status append(const std::vector<EncodedFrame>& frames, std::uint64_t first_offset,
                 std::uint64_t end_offset);
 
+  // Whether append_in_room() can take a frame of that size.
+  bool has_room(std::uint64_t frame_bytes) const;
+  // append() of one frame, that writes into memory and cannot fail.
+  void append_in_room(const SingleRecordFrame& frame, std::uint64_t end_offset);
+  // What makes room for frames to come; null where there is enough, or where it is made on the way.
+  std::function<void()> more_room();
+
   // Makes everything appended so far durable, the folder's entries included. Fails for ever once it has failed.
   Status sync();
   std::optional<Error> sync_failure();
@@ -44,7 +54,7 @@ class SegmentWriter {
   // Marks the end as clean, syncs and closes the active segment.
   Status finish();
 
-  std::uint64_t size_bytes() const { return size_bytes_.load(std::memory_order_relaxed); }
+  std::uint64_t size_bytes() const { return options_.metrics->size_bytes.value(); }
 
  private:
   // What a sync needs; shared so that a segment can be closed while its sync runs.
@@ -56,11 +66,17 @@ class SegmentWriter {
     std::uint64_t bytes = 0;
     std::uint64_t bytes_before_append = 0;
     bool has_frames = false;
+    std::atomic<bool> is_unsynced{false};
   };
 
   Status open_segment(std::uint64_t first_offset);
   Status write(const std::vector<EncodedFrame>& frames);
+  void make_room(std::uint64_t round_bytes);
+  void note_append(std::uint64_t bytes);
+  Status cut_room();
+  void add_bytes(std::int64_t bytes);
   void seal_active();
+  void close_active();
   Status sync_once();
 
   FileSystem& file_system_;
@@ -71,8 +87,8 @@ class SegmentWriter {
   std::shared_ptr<Active> active_;
   std::deque<SealedSegment> sealed_;
   SegmentEnd last_;  // of the newest segment that has frames
-
-  std::atomic<std::uint64_t> size_bytes_{0};
+  std::uint64_t average_round_bytes_ = 0;
+  std::vector<std::string_view> pieces_;  // kept for its memory
 
   // Held through a sync: the next one must not return before an earlier one has done its part.
   std::mutex syncing_;
@@ -80,7 +96,7 @@ class SegmentWriter {
 
   std::mutex unsynced_mutex_;
   // Under unsynced_mutex_: what the next sync has to cover.
-  std::shared_ptr<Active> unsynced_;
+  std::shared_ptr<Active> unsynced_;  // the active segment: those before were synced at their end
   bool folder_unsynced_ = false;
 };
 

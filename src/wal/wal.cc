@@ -44,13 +44,11 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
   void enqueue(const WalFrame& frame) {
     const std::lock_guard lock(mutex_);
     if (failure_ || closed_) return;
-    assert(frame.first_offset == enqueued_end_ && !frame.record_bytes.empty());
-    enqueued_end_ = frame.first_offset + frame.record_bytes.size();
+    assert(frame.first_offset == enqueued_end_ && frame.count > 0);
+    assert(frame.record_bytes.size() == (frame.content == FrameContent::kArrow ? 0 : frame.count));
+    enqueued_end_ = frame.first_offset + frame.count;
     waiting_bytes_ += frame.records.size();
-    waiting_.push_back({frame.first_offset,
-                        frame.timestamp_us,
-                        {frame.record_bytes.begin(), frame.record_bytes.end()},
-                        frame.records});
+    waiting_.push_back({frame, {frame.record_bytes.begin(), frame.record_bytes.end()}});
   }
 
   Status commit(std::uint64_t end_offset) {
@@ -74,6 +72,21 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
     hand_over(lock);
     if (refusal) return *std::move(refusal);
     return ok_status();
+  }
+
+  bool try_commit(std::uint64_t offset, std::int64_t timestamp_us, std::string_view record) {
+    const std::lock_guard lock(mutex_);
+    if (leading_ || !waiting_.empty() || failure_ || closed_ ||
+        !writer_.has_room(SingleRecordFrame::file_bytes(record.size()))) {
+      return false;
+    }
+    assert(offset == enqueued_end_);
+    single_frame_.encode(offset, timestamp_us, record, durable_end_, seed_);
+    writer_.append_in_room(single_frame_, offset + 1);
+    options_.metrics->group_commit.observe(1, 1);
+    enqueued_end_ = committed_end_ = offset + 1;
+    end_unsynced_round_locked();
+    return true;
   }
 
   void commit_in_background() {
@@ -111,6 +124,7 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
     leading_ = true;
     while (!waiting_.empty()) run_round(lock);
     closed_ = true;  // nothing is taken in from here on
+    changed_.wait(lock, [this] { return rooms_in_making_ == 0; });
     std::optional<Error> failure = failure_;
     if (!failure) {
       lock.unlock();
@@ -129,10 +143,8 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
 
  private:
   struct Waiting {
-    std::uint64_t first_offset;
-    std::int64_t timestamp_us;
+    WalFrame frame;  // whose record_bytes may be gone
     std::vector<std::uint32_t> record_bytes;
-    std::string_view records;
   };
 
   std::optional<Error> refusal_locked() const {
@@ -169,7 +181,8 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
     waiting_bytes_ = 0;
     const std::uint64_t durable = durable_end_;
     lock.unlock();
-    const std::uint64_t end = round.back().first_offset + round.back().record_bytes.size();
+    const WalFrame& last = round.back().frame;
+    const std::uint64_t end = last.first_offset + last.count;
     Status status = write_round(round, durable, end);
     if (!status) status = poisoned(std::move(status).error());
     status = tell(end, std::move(status));
@@ -181,23 +194,53 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
     committed_end_ = end;
     if (options_.sync_interval.count() == 0) {
       durable_end_ = end;
-    } else if (!sync_armed_) {
+    } else {
+      end_unsynced_round_locked();
+    }
+  }
+
+  // Sees to it that what was written becomes durable, and that there is room for what comes.
+  void end_unsynced_round_locked() {
+    if (!sync_armed_) {
       sync_armed_ = true;
       executor_.submit_after(options_.sync_interval, [weak = weak_from_this()] {
         if (const auto self = weak.lock()) self->timed_sync();
       });
     }
+    if (is_making_room_) return;
+    auto make_room = writer_.more_room();
+    if (!make_room) return;
+    is_making_room_ = true;
+    executor_.submit([weak = weak_from_this(), make_room = std::move(make_room)] {
+      if (const auto self = weak.lock()) self->run_beside(make_room);
+    });
+  }
+
+  // Beside a leader; close() waits for it.
+  void run_beside(const std::function<void()>& make_room) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_) return;
+      ++rooms_in_making_;
+    }
+    make_room();
+    const std::lock_guard lock(mutex_);
+    --rooms_in_making_;
+    is_making_room_ = false;
+    changed_.notify_all();
   }
 
   Status write_round(const std::vector<Waiting>& round, std::uint64_t durable, std::uint64_t end) {
     std::vector<EncodedFrame> frames;
     frames.reserve(round.size());
     for (const Waiting& waiting : round) {
-      frames.push_back(encode_records_frame(
-          {waiting.first_offset, waiting.timestamp_us, waiting.record_bytes, waiting.records},
-          durable, options_.compression, seed_));
+      WalFrame frame = waiting.frame;
+      frame.record_bytes = waiting.record_bytes;
+      frames.push_back(encode_frame(frame, durable, options_.compression, seed_));
     }
-    PERSISTING_RETURN_IF_ERROR(writer_.append(frames, round.front().first_offset, end));
+    const std::uint64_t first = round.front().frame.first_offset;
+    PERSISTING_RETURN_IF_ERROR(writer_.append(frames, first, end));
+    options_.metrics->group_commit.observe(end - first, end - first);
     if (options_.sync_interval.count() > 0) return ok_status();
     Status synced = writer_.sync();
     if (!synced) writer_.take_back();
@@ -284,15 +327,18 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
   std::uint64_t enqueued_end_;
   std::uint64_t committed_end_;
   std::uint64_t durable_end_;
-  std::size_t blocked_ = 0;        // threads in commit()
-  std::size_t syncs_running_ = 0;  // beside the leader
+  std::size_t blocked_ = 0;          // threads in commit()
+  std::size_t syncs_running_ = 0;    // beside the leader
+  std::size_t rooms_in_making_ = 0;  // likewise
+  bool is_making_room_ = false;      // or about to
   bool leading_ = false;
   bool scheduled_ = false;
   bool sync_armed_ = false;
   bool closed_ = false;
   std::optional<Error> failure_;
 
-  SegmentWriter writer_;  // the leader's, but for sync()
+  SegmentWriter writer_;            // the leader's, but for sync(); without a leader under mutex_
+  SingleRecordFrame single_frame_;  // under mutex_
 };
 
 namespace {
@@ -319,6 +365,10 @@ class QueuedWal : public Wal {
   }
   Status commit(std::uint64_t end_offset) override {
     return is_child() ? refused() : queue().commit(end_offset);
+  }
+  bool try_commit(std::uint64_t offset, std::int64_t timestamp_us,
+                  std::string_view record) override {
+    return !is_child() && queue().try_commit(offset, timestamp_us, record);
   }
   void commit_in_background() override {
     if (!is_child()) queue().commit_in_background();

@@ -26,6 +26,7 @@
 
 #include "base/executor.h"
 #include "base/file_system.h"
+#include "wal/wal_metrics.h"
 
 namespace persisting {
 
@@ -40,21 +41,50 @@ struct WalOptions {
   std::uint64_t segment_bytes =
       64ULL << 20;  // a segment that has grown beyond is closed before the next round
   Compression compression = Compression::kNone;
+  std::shared_ptr<WalMetrics> metrics = std::make_shared<WalMetrics>();
+};
+
+// How a frame holds its records. The log looks into neither.
+enum class FrameContent : std::uint8_t {
+  kRecords,  // encoded records, with the length of each
+  kArrow,    // one Arrow IPC stream with as many rows
 };
 
 // One frame on its way into the log. `records` must stay valid and unchanged until the listener has been told of its
 // end (or of a failure): they are not copied.
 struct WalFrame {
+  WalFrame() = default;
+  // Encoded records, one behind the other.
+  WalFrame(std::uint64_t first, std::int64_t time_us, std::span<const std::uint32_t> lengths,
+           std::string_view encoded)
+      : first_offset(first),
+        timestamp_us(time_us),
+        count(static_cast<std::uint32_t>(lengths.size())),
+        record_bytes(lengths),
+        records(encoded) {}
+  // An Arrow IPC stream with `rows` rows.
+  static WalFrame arrow(std::uint64_t first, std::int64_t time_us, std::uint32_t rows,
+                        std::string_view stream) {
+    WalFrame frame(first, time_us, {}, stream);
+    frame.content = FrameContent::kArrow;
+    frame.count = rows;
+    return frame;
+  }
+
   std::uint64_t first_offset = 0;
-  std::int64_t timestamp_us = 0;                // append time of its records, UTC
-  std::span<const std::uint32_t> record_bytes;  // length of each record; copied
-  std::string_view records;
+  std::int64_t timestamp_us = 0;  // append time of its records, UTC
+  FrameContent content = FrameContent::kRecords;
+  std::uint32_t count = 0;                      // of records; at least one
+  std::span<const std::uint32_t> record_bytes;  // kRecords: length of each; copied
+  std::string_view records;                     // kArrow: the stream
 };
 
-// One frame as recovery found it. Valid during the call.
+// One frame as recovery found it; the members are those of a WalFrame. Valid during the call.
 struct ReplayedFrame {
   std::uint64_t first_offset;
   std::int64_t timestamp_us;
+  FrameContent content;
+  std::uint32_t count;
   std::span<const std::uint32_t> record_bytes;
   std::string_view records;
 };
@@ -92,6 +122,11 @@ class Wal {
   // Returns once everything enqueued below `end_offset` is committed, or with the log's failure. Leads rounds
   // in the caller's thread where nobody else does.
   virtual Status commit(std::uint64_t end_offset) = 0;
+
+  // Commits one record at once, where that is a copy into the kernel's memory: with sync_interval > 0, no compression, room
+  // in the segment, and nobody else at it. False: nothing has happened, enqueue() it. The listener is not told.
+  virtual bool try_commit(std::uint64_t offset, std::int64_t timestamp_us,
+                          std::string_view record) = 0;
 
   // The same for callers that must not block: a round runs on the executor. With sync_interval > 0 and little
   // waiting, it runs here: that is one write into the page cache.

@@ -15,6 +15,8 @@ constexpr std::size_t epoch_digits = 10;
 constexpr std::string_view suffix = ".wal";
 constexpr std::size_t checked_header_bytes = segment_header_bytes - sizeof(std::uint32_t);
 
+bool can_read(std::uint32_t version) { return version >= 1 && version <= format_version; }
+
 std::uint32_t checksum32(std::string_view bytes) {
   return static_cast<std::uint32_t>(checksum64(bytes));
 }
@@ -31,9 +33,9 @@ std::optional<std::uint32_t> whole_header_version(std::string_view bytes) {
 
 }  // namespace
 
-std::string encode_segment_header(const SegmentHeader& header, std::uint32_t version) {
+std::string encode_segment_header(const SegmentHeader& header) {
   std::string bytes(segment_magic);
-  append_little_endian(bytes, version);
+  append_little_endian(bytes, header.version);
   append_little_endian(bytes, std::uint32_t{0});
   append_little_endian(bytes, header.bucket_identity);
   append_little_endian(bytes, header.epoch);
@@ -47,7 +49,7 @@ std::string encode_segment_header(const SegmentHeader& header, std::uint32_t ver
 
 std::optional<SegmentHeader> decode_segment_header(std::string_view bytes) {
   const std::optional<std::uint32_t> version = whole_header_version(bytes);
-  if (!version || *version != format_version) return std::nullopt;
+  if (!version || !can_read(*version)) return std::nullopt;
   const char* const at = bytes.data();
   SegmentHeader header;
   header.bucket_identity = load_little_endian<std::uint64_t>(at + 16);
@@ -56,12 +58,13 @@ std::optional<SegmentHeader> decode_segment_header(std::string_view bytes) {
   header.predecessor = {load_little_endian<std::uint64_t>(at + 40),
                         load_little_endian<std::uint64_t>(at + 48),
                         load_little_endian<std::uint32_t>(at + 56)};
+  header.version = *version;
   return header;
 }
 
 std::optional<std::uint32_t> foreign_format_version(std::string_view bytes) {
   const std::optional<std::uint32_t> version = whole_header_version(bytes);
-  if (!version || *version == format_version) return std::nullopt;
+  if (!version || can_read(*version)) return std::nullopt;
   return version;
 }
 
