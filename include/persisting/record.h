@@ -2,7 +2,8 @@
 // A record is a set of named values. Its one encoded form is a MessagePack map from names (str) to
 // values; the log, the memory tail and the readers share these bytes. Timestamps and dates use the
 // extension types 1 (instant, int64 big-endian microseconds), 2 (wall clock, likewise) and 3 (date,
-// int32 big-endian days). docs/formats.md has the details and a worked example.
+// int32 big-endian days); numbers of other types, arrays, decimals and UUIDs 4 to 7.
+// docs/formats.md has the details and a worked example.
 // Threads: plain values; thread-compatible.
 #pragma once
 
@@ -77,7 +78,9 @@ class RecordBatch {
   // For encoders that write records in place: append to bytes(), then call end_record().
   std::string& bytes() { return bytes_; }
   const std::string& bytes() const { return bytes_; }
-  void end_record() { ends_.push_back(bytes_.size()); }
+  void end_record() { end_record(bytes_.size()); }
+  // The same where bytes() is longer than its records, for the time being.
+  void end_record(std::size_t end) { ends_.push_back(end); }
   // End position in bytes() of each record.
   std::span<const std::size_t> ends() const { return ends_; }
 

@@ -2,11 +2,16 @@
 // Threads: a plain value type; thread-compatible.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <cstring>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include "persisting/number_type.h"
 
 namespace persisting {
 
@@ -34,6 +39,52 @@ struct Date {
   bool operator==(const Date&) const = default;
 };
 
+// A number of a type other than int64 and double: numpy's scalars.
+struct Number {
+  // Any but kInt64, kFloat64 and kBool, which std::int64_t, double and bool stand for.
+  NumberType type = NumberType::kFloat32;
+  // Little-endian; bytes behind size_of(type) are zero.
+  std::array<char, 16> bytes{};
+
+  // Of the arithmetic type that NumberType names. (float16, bfloat16: give their bits as uint16_t.)
+  template <typename T>
+  static Number of(NumberType type, T value) {
+    static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= 16);
+    Number number{type, {}};
+    std::memcpy(number.bytes.data(), &value, sizeof(T));
+    return number;
+  }
+  template <typename T>
+  T as() const {
+    T value;
+    std::memcpy(&value, bytes.data(), sizeof(T));
+    return value;
+  }
+  bool operator==(const Number&) const = default;
+};
+
+// An array of numbers with any number of dimensions: numpy's arrays, vectors.
+struct Tensor {
+  NumberType type = NumberType::kFloat32;
+  std::vector<std::uint32_t> shape;
+  std::string data;  // row-major, little-endian; product of the shape × size_of(type) bytes
+  bool operator==(const Tensor&) const = default;
+};
+
+// coefficient × 10^-scale, of at most 38 digits.
+struct Decimal {
+  __extension__ using Coefficient = __int128;
+  Coefficient coefficient = 0;
+  std::uint8_t scale = 0;  // digits right of the point, at most 38
+  bool operator==(const Decimal&) const = default;
+};
+
+// In the byte order of its text form (RFC 9562).
+struct Uuid {
+  std::array<char, 16> bytes{};
+  bool operator==(const Uuid&) const = default;
+};
+
 class Value;
 using List = std::vector<Value>;
 // Named values in the order they were given. Names are unique.
@@ -42,7 +93,7 @@ using Struct = std::vector<std::pair<std::string, Value>>;
 class Value {
  public:
   using Variant = std::variant<Null, bool, std::int64_t, double, std::string, Bytes, Timestamp,
-                               Date, List, Struct>;
+                               Date, Number, Tensor, Decimal, Uuid, List, Struct>;
 
   Value() = default;
   // Implicit, so that fields are written as {{"id", 1}, {"name", "x"}}.
@@ -57,6 +108,10 @@ class Value {
   Value(Bytes value) : variant_(std::move(value)) {}
   Value(Timestamp value) : variant_(value) {}
   Value(Date value) : variant_(value) {}
+  Value(Number value) : variant_(value) {}
+  Value(Tensor value) : variant_(std::move(value)) {}
+  Value(Decimal value) : variant_(value) {}
+  Value(Uuid value) : variant_(value) {}
   Value(List value) : variant_(std::move(value)) {}
   Value(Struct value) : variant_(std::move(value)) {}
   // NOLINTEND(google-explicit-constructor)

@@ -1,7 +1,8 @@
-// What the conversions to and from Arrow share: the kinds of columns, and nanoarrow's errors.
+// What the conversions to and from Arrow share: the types of columns, and nanoarrow's errors.
 // Threads: free functions.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,9 +15,42 @@
 
 namespace persisting {
 
-// The kind of values a column holds; nothing where no record can hold such. Looks at the column
-// itself, not at its children.
-std::optional<TypeKind> kind_of_column(const ArrowSchema& column);
+// Our type of a column, elements and members included; false where no record can hold its values. `containers`: how
+// many lists and structs may stand around its values.
+bool read_column_type(const ArrowSchema& column, int containers, FieldType* type);
+
+// Fills `out`, which is initialized, with the Arrow type of `type`. nanoarrow makes every field nullable and
+// names a list's child "item".
+ArrowErrorCode set_column_type(const FieldType& type, ArrowSchema* out);
+
+// How arrays of a kTensor field lie in Arrow.
+enum class TensorStorage : std::uint8_t {
+  kFixed,     // fixed-size lists of their elements
+  kVariable,  // structs of data and shape: any shape, no dimension, or nothing in it
+};
+TensorStorage tensor_storage(const FieldType& type);
+
+// How many numbers Arrow needs for one element (complex: two), and how many bytes each has.
+struct ElementLayout {
+  std::uint32_t numbers;
+  std::uint32_t bytes;
+};
+ElementLayout element_layout(NumberType type);
+
+// Elements of one array of fixed shape.
+std::uint64_t element_count(const FieldType& type);
+
+// Appends `count` nulls to an array that is being built. nanoarrow 0.9.0 makes too little room for the truth values inside
+// fixed-size lists (its _ArrowArrayAppendBits counts one of n).
+ArrowErrorCode append_nulls(ArrowArray* array, std::int64_t count);
+
+bool is_struct_column(const ArrowSchema& column);
+
+// Empty where it has none.
+std::string_view column_name(const ArrowSchema& column);
+
+// Where the child of that name stands.
+std::optional<std::int64_t> find_child(const ArrowSchema& parent, std::string_view name);
 
 // The column's type as a person reads it.
 std::string describe_column(const ArrowSchema& column);

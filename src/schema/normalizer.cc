@@ -1,13 +1,19 @@
 #include "schema/normalizer.h"
 
 #include <cassert>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "persisting/msgpack_reader.h"
 #include "persisting/msgpack_writer.h"
 
+#include "base/decimal.h"
+#include "schema/json_text.h"
 #include "schema/member_finder.h"
+#include "schema/member_walk.h"
+#include "schema/number_convert.h"
+#include "schema/value_fit.h"
 
 namespace persisting {
 namespace {
@@ -16,122 +22,274 @@ using msgpack::Item;
 using msgpack::Kind;
 using msgpack::Reader;
 
-// Copies the next item of `reader` as it is, together with what lies before it since `from`, an
-// earlier remaining().
-void copy_item(std::string_view from, Reader& reader, std::string& out) {
+// Copies the next item of `reader` as it is.
+void copy_item(Reader& reader, std::string& out) {
+  const std::string_view from = reader.remaining();
   [[maybe_unused]] const bool valid = reader.skip();
   assert(valid);
   out.append(from.substr(0, from.size() - reader.remaining().size()));
 }
 
-// Whether every value of the type looks to a reader as it was put.
-bool reads_as_put(const FieldType& type) {
-  if (type.kind == TypeKind::kList) return reads_as_put(type.children.front().type);
-  return type.kind != TypeKind::kDouble && type.kind != TypeKind::kStruct;
-}
+// Writes members as MessagePack, each behind its name.
+class MemberWriter {
+ public:
+  MemberWriter(const std::vector<SchemaField>& members, std::string& out)
+      : members_(members), out_(out) {}
 
-void write_value(const FieldType& type, Reader& reader, std::string& out);
-
-void write_missing(const std::vector<SchemaField>& members, std::size_t from, std::size_t to,
-                   std::string& out) {
-  for (std::size_t i = from; i < to; ++i) {
-    msgpack::write_string(out, members[i].name);
-    msgpack::write_nil(out);
+  void null(std::size_t place) {
+    write_name(place);
+    msgpack::write_nil(out_);
   }
-}
-
-// The general way, for members in another order: notes where each value stands, then writes them.
-void write_members_reordered(MemberFinder finder, const std::vector<SchemaField>& members,
-                             std::uint32_t size, Reader& reader, std::string& out) {
-  std::vector<Reader> values(members.size(), Reader({}));
-  for (std::uint32_t i = 0; i < size; ++i) {
-    const std::size_t index = finder.find(reader.next().text);
-    if (index != MemberFinder::not_found) values[index] = reader;
-    reader.skip();
+  void boolean(std::size_t place, bool value) {
+    write_name(place);
+    msgpack::write_bool(out_, value);
   }
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    if (values[i].at_end()) {
-      write_missing(members, i, i + 1, out);
-    } else {
-      msgpack::write_string(out, members[i].name);
-      write_value(members[i].type, values[i], out);
-    }
+  void integer(std::size_t place, std::int64_t value) {
+    write_name(place);
+    msgpack::write_int(out_, value);
   }
-}
-
-// Writes all members in the schema's order, straight through as long as the record has it too.
-void write_members(const MemberFinder& finder, const std::vector<SchemaField>& members,
-                   std::uint32_t size, Reader& reader, std::string& out) {
-  msgpack::write_map(out, static_cast<std::uint32_t>(members.size()));
-  const std::size_t start = out.size();
-  const Reader first = reader;
-  MemberFinder in_order = finder;
-  std::size_t written = 0;
-  for (std::uint32_t i = 0; i < size; ++i) {
-    const std::string_view pair = reader.remaining();
-    const std::size_t index = in_order.find(reader.next().text);
-    assert(index != MemberFinder::not_found);
-    if (index < written || index == MemberFinder::not_found) {
-      out.resize(start);
-      reader = first;
-      return write_members_reordered(finder, members, size, reader, out);
-    }
-    write_missing(members, written, index, out);
-    written = index + 1;
-    if (reads_as_put(members[index].type)) {
-      copy_item(pair, reader, out);
-    } else {
-      msgpack::write_string(out, members[index].name);
-      write_value(members[index].type, reader, out);
-    }
+  void real(std::size_t place, double value) {
+    write_name(place);
+    msgpack::write_double(out_, value);
   }
-  write_missing(members, written, members.size(), out);
-}
+  void text(std::size_t place, std::string_view value) {
+    write_name(place);
+    msgpack::write_string(out_, value);
+  }
+  void encoded(std::size_t place, const FieldType&, std::string_view value) {
+    write_name(place);
+    out_ += value;
+  }
+  void other(std::size_t place, const FieldType& type, Reader& reader) {
+    write_name(place);
+    normalize_value(type, reader, out_);
+  }
 
-void write_double(Reader& reader, std::string& out) {
-  const Item item = reader.next();
-  if (item.kind == Kind::kNil) {
-    msgpack::write_nil(out);
+ private:
+  void write_name(std::size_t place) { msgpack::write_string(out_, members_[place].name); }
+
+  const std::vector<SchemaField>& members_;
+  std::string& out_;
+};
+
+// Hands members on to a reader, who knows their names.
+class MemberHandover {
+ public:
+  MemberHandover(RecordSink& sink, std::string& scratch) : sink_(sink), scratch_(scratch) {}
+
+  void null(std::size_t) { sink_.null(); }
+  void boolean(std::size_t, bool value) { sink_.boolean(value); }
+  void integer(std::size_t, std::int64_t value) { sink_.integer(value); }
+  void real(std::size_t, double value) { sink_.real(value); }
+  void text(std::size_t, std::string_view value) { sink_.text(value); }
+  void encoded(std::size_t, const FieldType&, std::string_view value) { sink_.encoded(value); }
+  void other(std::size_t, const FieldType& type, Reader& reader) {
+    const std::string_view from = reader.remaining();
+    if (reads_as_put(type) && reader.skip())
+      return sink_.encoded(from.substr(0, from.size() - reader.remaining().size()));
+    scratch_.clear();
+    normalize_value(type, reader, scratch_);
+    sink_.encoded(scratch_);
+  }
+
+ private:
+  RecordSink& sink_;
+  std::string& scratch_;
+};
+
+AnyNumber number_of(const Item& item) {
+  AnyNumber number;
+  if (item.kind == Kind::kInt) {
+    number.form = AnyNumber::Form::kSigned;
+    number.signed_value = item.integer;
+  } else if (item.kind == Kind::kDouble) {
+    number.real = item.number;
   } else {
-    msgpack::write_double(
-        out, item.kind == Kind::kInt ? static_cast<double>(item.integer) : item.number);
+    number = load_number(static_cast<NumberType>(item.text[0]), item.text.data() + 1);
+  }
+  return number;
+}
+
+void write_double(const Item& item, std::string& out) {
+  if (item.kind == Kind::kDouble) return msgpack::write_double(out, item.number);
+  double value = 0;
+  [[maybe_unused]] const bool stored =
+      store_number(number_of(item), NumberType::kFloat64, true, reinterpret_cast<char*>(&value));
+  assert(stored);
+  msgpack::write_double(out, value);
+}
+
+void write_int64(const Item& item, std::string& out) {
+  if (item.kind == Kind::kInt) return msgpack::write_int(out, item.integer);
+  std::int64_t value = 0;
+  [[maybe_unused]] const bool stored =
+      store_number(number_of(item), NumberType::kInt64, false, reinterpret_cast<char*>(&value));
+  assert(stored);
+  msgpack::write_int(out, value);
+}
+
+void write_number(NumberType type, const Item& item, std::string& out) {
+  Number value{type, {}};
+  if (item.kind == Kind::kNumber && static_cast<NumberType>(item.text[0]) == type) {
+    value = msgpack::number(item);  // every bit of a NaN
+  } else {
+    [[maybe_unused]] const bool stored =
+        store_number(number_of(item), type, true, value.bytes.data());
+    assert(stored);
+  }
+  msgpack::write_number(out, value);
+}
+
+void append_element(NumberType type, const Item& item, std::string& out) {
+  char bytes[16] = {};
+  if (item.kind == Kind::kBool) {
+    bytes[0] = item.boolean ? 1 : 0;
+  } else {
+    [[maybe_unused]] const bool stored = store_number(number_of(item), type, true, bytes);
+    assert(stored);
+  }
+  out.append(bytes, size_of(type));
+}
+
+void append_elements(NumberType type, std::uint32_t size, Reader& reader, std::string& out) {
+  for (std::uint32_t i = 0; i < size; ++i) {
+    const Item item = reader.next();
+    if (item.kind == Kind::kArray) {
+      append_elements(type, item.size, reader, out);
+    } else {
+      append_element(type, item, out);
+    }
   }
 }
 
-void write_list(const FieldType& element, Reader& reader, std::string& out) {
-  const Item item = reader.next();
-  if (item.kind == Kind::kNil) return msgpack::write_nil(out);
-  msgpack::write_array(out, item.size);
-  for (std::uint32_t i = 0; i < item.size; ++i) write_value(element, reader, out);
+void write_tensor(const FieldType& type, const Item& item, std::string_view encoded, Reader& reader,
+                  std::string& out) {
+  if (item.kind == Kind::kArray) {
+    msgpack::write_tensor_head(out, type.number, extents_of_list(item.size, reader));
+    return append_elements(type.number, item.size, reader, out);
+  }
+  const msgpack::TensorView tensor = msgpack::tensor(item);
+  if (tensor.type() == type.number) {
+    out.append(encoded.substr(0, encoded.size() - reader.remaining().size()));
+    return;
+  }
+  msgpack::write_tensor_head(out, type.number, tensor.shape());
+  const std::size_t from = size_of(tensor.type());
+  const std::size_t to = size_of(type.number);
+  const std::string_view data = tensor.data();
+  for (std::size_t i = 0; i < data.size(); i += from) {
+    char bytes[16];
+    [[maybe_unused]] const bool stored =
+        store_number(load_number(tensor.type(), data.data() + i), type.number, true, bytes);
+    assert(stored);
+    out.append(bytes, to);
+  }
 }
 
-void write_struct(const std::vector<SchemaField>& members, Reader& reader, std::string& out) {
-  const Item item = reader.next();
-  if (item.kind == Kind::kNil) return msgpack::write_nil(out);
-  write_members(MemberFinder(members), members, item.size, reader, out);
+void write_decimal(const FieldType& type, const Item& item, std::string& out) {
+  const Decimal value =
+      item.kind == Kind::kDecimal ? msgpack::decimal(item) : integer_as_decimal(item);
+  const std::optional<Decimal> scaled = rescale(value, type.scale);
+  assert(scaled);
+  msgpack::write_decimal(out, scaled.value_or(value));
 }
 
-void write_value(const FieldType& type, Reader& reader, std::string& out) {
-  if (reads_as_put(type)) return copy_item(reader.remaining(), reader, out);
-  switch (type.kind) {
-    case TypeKind::kDouble:
-      return write_double(reader, out);
-    case TypeKind::kList:
-      return write_list(type.children.front().type, reader, out);
-    default:
-      return write_struct(type.children, reader, out);
+// Text of a field that takes anything.
+void write_text(const Item& item, std::string_view encoded, Reader& reader, std::string& out) {
+  if (item.kind == Kind::kString) return msgpack::write_string(out, item.text);
+  std::string text;
+  reader = Reader(encoded);
+  append_canonical_text(reader, text);
+  msgpack::write_string(out, text);
+}
+
+void write_members(const std::vector<SchemaField>& members, std::uint32_t size, Reader& reader,
+                   std::string& out) {
+  msgpack::write_map(out, static_cast<std::uint32_t>(members.size()));
+  MemberWriter writer(members, out);
+  walk_members(MemberFinder(members), members, size, reader, writer);
+}
+
+void write_map(const FieldType& value, std::uint32_t size, Reader& reader, std::string& out) {
+  msgpack::write_map(out, size);
+  for (std::uint32_t i = 0; i < size; ++i) {
+    msgpack::write_string(out, reader.next().text);
+    normalize_value(value, reader, out);
   }
 }
 
 }  // namespace
 
-void normalize(const Schema& schema, std::string_view record, RecordBatch* out) {
-  Reader reader(record);
+bool reads_as_put(const FieldType& type) {
+  switch (type.kind) {
+    case TypeKind::kList:
+    case TypeKind::kMap:
+      return reads_as_put(type.children.front().type);
+    case TypeKind::kString:
+      return !type.takes_anything;
+    case TypeKind::kInt64:  // numpy's integers
+    case TypeKind::kDouble:
+    case TypeKind::kNumber:
+    case TypeKind::kTensor:
+    case TypeKind::kDecimal:
+    case TypeKind::kStruct:
+      return false;
+    default:
+      return true;
+  }
+}
+
+void normalize_value(const FieldType& type, Reader& reader, std::string& out) {
+  if (reads_as_put(type)) return copy_item(reader, out);
+  const std::string_view encoded = reader.remaining();
   const Item item = reader.next();
-  assert(item.kind == Kind::kMap);
-  write_members(MemberFinder(schema), schema.fields(), item.size, reader, out->bytes());
-  assert(reader.at_end());
+  if (item.kind == Kind::kNil) return msgpack::write_nil(out);
+  switch (type.kind) {
+    case TypeKind::kInt64:
+      return write_int64(item, out);
+    case TypeKind::kDouble:
+      return write_double(item, out);
+    case TypeKind::kNumber:
+      return write_number(type.number, item, out);
+    case TypeKind::kTensor:
+      return write_tensor(type, item, encoded, reader, out);
+    case TypeKind::kDecimal:
+      return write_decimal(type, item, out);
+    case TypeKind::kString:
+      return write_text(item, encoded, reader, out);
+    case TypeKind::kList:
+      msgpack::write_array(out, item.size);
+      for (std::uint32_t i = 0; i < item.size; ++i)
+        normalize_value(type.children.front().type, reader, out);
+      return;
+    case TypeKind::kMap:
+      return write_map(type.children.front().type, item.size, reader, out);
+    default:
+      return write_members(type.children, item.size, reader, out);
+  }
+}
+
+void normalize(const Schema& schema, std::string_view record, RecordBatch* out) {
+  msgpack::write_map(out->bytes(), static_cast<std::uint32_t>(schema.fields().size()));
+  MemberWriter writer(schema.fields(), out->bytes());
+  walk_record(schema, record, writer);
   out->end_record();
+}
+
+void normalize(const Schema& schema, std::string_view record, RecordSink& sink,
+               std::string& scratch) {
+  MemberHandover handover(sink, scratch);
+  walk_record(schema, record, handover);
+}
+
+void normalize_defaults(std::vector<SchemaField>* fields) {
+  for (SchemaField& field : *fields) {
+    if (field.default_value.empty()) continue;
+    std::string converted;
+    msgpack::Reader reader(field.default_value);
+    normalize_value(field.type, reader, converted);
+    field.default_value = std::move(converted);
+  }
 }
 
 }  // namespace persisting

@@ -1,11 +1,12 @@
 #include "schema/record_fit.h"
 
 #include "persisting/msgpack_reader.h"
+#include "persisting/record.h"
 
 #include "base/record_check.h"
 #include "base/utf8.h"
-#include "schema/exact_double.h"
 #include "schema/member_finder.h"
+#include "schema/value_fit.h"
 
 namespace persisting {
 namespace {
@@ -14,65 +15,90 @@ using msgpack::Item;
 using msgpack::Kind;
 using msgpack::Reader;
 
-// The schema bounds the recursion: it never nests deeper than Record::max_nesting.
-bool value_fits(const FieldType& type, Reader& reader);
+// `containers` is how many lists and structs may still open.
+bool value_fits(const FieldType& type, int containers, Reader& reader);
 
 bool members_fit(MemberFinder finder, const std::vector<SchemaField>& members, std::uint32_t size,
-                 Reader& reader) {
+                 int containers, Reader& reader) {
   MemberSet seen;
+  std::string_view name;
   for (std::uint32_t i = 0; i < size; ++i) {
-    const Item key = reader.next();
-    if (key.kind != Kind::kString) return false;
-    const std::size_t index = finder.find(key.text);
+    if (!reader.take_text(&name)) return false;
+    const std::size_t index = finder.find(name);
     if (index == MemberFinder::not_found || !seen.insert(index)) return false;
-    if (!value_fits(members[index].type, reader)) return false;
+    if (!value_fits(members[index].type, containers, reader)) return false;
   }
   return true;
 }
 
-bool elements_fit(const FieldType& type, std::uint32_t size, Reader& reader) {
-  for (std::uint32_t i = 0; i < size; ++i) {
-    if (!value_fits(type, reader)) return false;
+bool container_fits(const FieldType& type, const Item& item, int containers, Reader& reader) {
+  if (containers == 0) return false;
+  if (item.kind == Kind::kMap && type.kind == TypeKind::kStruct) {
+    return members_fit(MemberFinder(type.children), type.children, item.size, containers - 1,
+                       reader);
+  }
+  if (item.kind == Kind::kArray && type.kind == TypeKind::kTensor)
+    return type.is_declared && list_fits_tensor(type, item, reader);
+  if (item.kind != Kind::kArray || type.kind != TypeKind::kList) return false;
+  for (std::uint32_t i = 0; i < item.size; ++i) {
+    if (!value_fits(type.children.front().type, containers - 1, reader)) return false;
   }
   return true;
 }
 
-bool integer_fits(const FieldType& type, std::int64_t value) {
-  if (type.kind == TypeKind::kInt64) return type.has_inexact_integers || is_exact_double(value);
-  return type.kind == TypeKind::kDouble && is_exact_double(value);
-}
-
-bool value_fits(const FieldType& type, Reader& reader) {
+// A dict of any names, all of whose values fit one type.
+bool map_fits(const FieldType& type, const Reader& begin, int containers, Reader& reader) {
+  Reader whole = begin;
+  if (!skip_valid(whole, containers, false)) return false;  // names and nesting
   const Item item = reader.next();
-  switch (item.kind) {
-    case Kind::kInvalid:
-      return false;
-    case Kind::kNil:
-      return true;
-    case Kind::kBool:
-      return type.kind == TypeKind::kBool;
-    case Kind::kInt:
-      return integer_fits(type, item.integer);
-    case Kind::kDouble:
-      return type.kind == TypeKind::kDouble;
-    case Kind::kString:
-      return type.kind == TypeKind::kString && is_utf8(item.text);
-    case Kind::kBytes:
-      return type.kind == TypeKind::kBytes;
-    case Kind::kTimestampUtc:
-      return type.kind == TypeKind::kTimestampUtc;
-    case Kind::kTimestampNaive:
-      return type.kind == TypeKind::kTimestampNaive;
-    case Kind::kDate:
-      return type.kind == TypeKind::kDate;
-    case Kind::kArray:
-      return type.kind == TypeKind::kList &&
-             elements_fit(type.children.front().type, item.size, reader);
-    case Kind::kMap:
-      return type.kind == TypeKind::kStruct &&
-             members_fit(MemberFinder(type.children), type.children, item.size, reader);
+  if (item.kind == Kind::kNil) return true;
+  if (item.kind != Kind::kMap) return false;
+  for (std::uint32_t i = 0; i < item.size; ++i) {
+    reader.next();
+    if (!value_fits(type.children.front().type, containers - 1, reader)) return false;
   }
-  return false;
+  return true;
+}
+
+// Whether the next value is a plain one of the field's own type, and fits; takes it then. Most values are.
+bool take_plain(const FieldType& type, Reader& reader) {
+  bool boolean = false;
+  std::int64_t integer = 0;
+  double real = 0;
+  std::string_view text;
+  Reader after = reader;
+  bool fits = false;
+  switch (type.kind) {
+    case TypeKind::kBool:
+      fits = after.take_bool(&boolean);
+      break;
+    case TypeKind::kInt64:
+      fits = after.take_int(&integer) && integer_fits(type, integer);
+      break;
+    case TypeKind::kDouble:
+      fits = after.take_double(&real);
+      break;
+    case TypeKind::kString:
+      fits = after.take_text(&text) && is_utf8(text);
+      break;
+    default:
+      break;
+  }
+  if (fits) reader = after;
+  return fits;
+}
+
+bool value_fits(const FieldType& type, int containers, Reader& reader) {
+  if (take_plain(type, reader)) return true;
+  if (type.takes_anything || type.kind == TypeKind::kJson)
+    return skip_valid(reader, containers, type.kind == TypeKind::kJson);
+  if (type.kind == TypeKind::kMap) return map_fits(type, reader, containers, reader);
+  const Item item = reader.next();
+  if (item.kind == Kind::kNil) return true;
+  if (item.kind == Kind::kArray || item.kind == Kind::kMap)
+    return container_fits(type, item, containers, reader);
+  const bool may_be_nested = item.kind == Kind::kNumber || item.kind == Kind::kTensor;
+  return (!may_be_nested || containers >= array_nesting) && scalar_fits(type, item);
 }
 
 }  // namespace
@@ -80,9 +106,10 @@ bool value_fits(const FieldType& type, Reader& reader) {
 bool record_fits(const Schema& schema, std::string_view record) {
   if (record.size() > max_record_bytes) return false;
   Reader reader(record);
-  const Item item = reader.next();
-  return item.kind == Kind::kMap &&
-         members_fit(MemberFinder(schema), schema.fields(), item.size, reader) && reader.at_end();
+  std::uint32_t size = 0;
+  return reader.take_map(&size) &&
+         members_fit(MemberFinder(schema), schema.fields(), size, Record::max_nesting, reader) &&
+         reader.at_end();
 }
 
 }  // namespace persisting

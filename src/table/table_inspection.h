@@ -37,6 +37,7 @@ class TableInspection {
 };
 
 // For the table in folder `path`, which need not be there.
-using TableInspector = std::function<std::unique_ptr<TableInspection>(const std::string& path)>;
+using TableInspector =
+    std::function<Result<std::unique_ptr<TableInspection>>(const std::string& path)>;
 
 }  // namespace persisting

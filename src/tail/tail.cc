@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 namespace persisting {
 namespace {
@@ -10,44 +11,102 @@ namespace {
 constexpr std::size_t chunk_bytes = 1 << 20;
 // Enough for records of 32 bytes; smaller ones close a chunk early.
 constexpr std::size_t chunk_records = chunk_bytes / 32;
+// Batches from here on are taken over as they are: copying them would cost more than a chunk of their own.
+constexpr std::size_t adopted_bytes = chunk_bytes / 4;
 
 }  // namespace
 
-TailChunk::TailChunk(std::uint64_t first_offset, std::size_t byte_capacity,
-                     std::size_t record_capacity)
-    : first_offset_(first_offset),
+RecordChunk::RecordChunk(std::uint64_t first_offset, std::size_t byte_capacity,
+                         std::size_t record_capacity)
+    : TailChunk(first_offset, 0),
       byte_capacity_(byte_capacity),
       record_capacity_(record_capacity),
       bytes_(std::make_unique_for_overwrite<char[]>(byte_capacity)),
+      data_(bytes_.get()),
       ends_(std::make_unique_for_overwrite<std::size_t[]>(record_capacity)),
       timestamps_(std::make_unique_for_overwrite<std::int64_t[]>(record_capacity)) {}
 
-std::string_view TailChunk::append(const RecordBatch& batch, std::int64_t timestamp_us) {
+RecordChunk::RecordChunk(std::uint64_t first_offset, RecordBatch batch, std::int64_t timestamp_us)
+    : TailChunk(first_offset, 0),
+      adopted_(std::move(batch)),
+      byte_capacity_(adopted_.byte_size()),
+      record_capacity_(adopted_.size()),
+      data_(adopted_.bytes().data()),
+      ends_(std::make_unique_for_overwrite<std::size_t[]>(record_capacity_)),
+      timestamps_(std::make_unique_for_overwrite<std::int64_t[]>(record_capacity_)) {
+  note_ends(adopted_, timestamp_us);
+}
+
+std::string_view RecordChunk::append(const RecordBatch& batch, std::int64_t timestamp_us) {
   assert(fits(batch.size(), batch.byte_size()));
   char* const begin = bytes_.get() + used_;
   std::memcpy(begin, batch.bytes().data(), batch.byte_size());
+  note_ends(batch, timestamp_us);
+  return {begin, batch.byte_size()};
+}
+
+void RecordChunk::append(std::string_view record, std::int64_t timestamp_us) {
+  assert(fits(1, record.size()));
+  std::memcpy(bytes_.get() + used_, record.data(), record.size());
+  used_ += record.size();
+  ends_[count_] = used_;
+  timestamps_[count_] = timestamp_us;
+  ++count_;
+}
+
+void RecordChunk::note_ends(const RecordBatch& batch, std::int64_t timestamp_us) {
   for (const std::size_t end : batch.ends()) {
     ends_[count_] = used_ + end;
     timestamps_[count_] = timestamp_us;
     ++count_;
   }
   used_ += batch.byte_size();
-  return {begin, batch.byte_size()};
 }
 
-std::size_t TailChunk::byte_size(std::size_t first, std::size_t count) const {
+std::size_t RecordChunk::byte_size(std::size_t first, std::size_t count) const {
   if (count == 0) return 0;
   return ends_[first + count - 1] - (first == 0 ? 0 : ends_[first - 1]);
 }
 
-std::string_view Tail::append(const RecordBatch& batch, std::int64_t timestamp_us) {
-  if (chunks_.empty() || !chunks_.back()->fits(batch.size(), batch.byte_size())) {
-    chunks_.push_back(std::make_shared<TailChunk>(next_offset_,
-                                                  std::max(chunk_bytes, batch.byte_size()),
-                                                  std::max(chunk_records, batch.size())));
+std::string_view Tail::append(RecordBatch batch, std::int64_t timestamp_us) {
+  const std::size_t records = batch.size();
+  const std::size_t bytes = batch.byte_size();
+  if (bytes >= adopted_bytes) {
+    const auto chunk = std::make_shared<RecordChunk>(next_offset_, std::move(batch), timestamp_us);
+    append(chunk);
+    return chunk->bytes();
   }
-  next_offset_ += batch.size();
-  return chunks_.back()->append(batch, timestamp_us);
+  RecordChunk& chunk = chunk_for(records, bytes);
+  next_offset_ += records;
+  return chunk.append(batch, timestamp_us);
+}
+
+void Tail::append(std::string_view record, std::int64_t timestamp_us) {
+  if (record.size() >= adopted_bytes) {
+    RecordBatch batch;
+    batch.add_encoded(record);
+    append(std::move(batch), timestamp_us);
+    return;
+  }
+  RecordChunk& chunk = chunk_for(1, record.size());
+  ++next_offset_;
+  chunk.append(record, timestamp_us);
+}
+
+RecordChunk& Tail::chunk_for(std::size_t records, std::size_t bytes) {
+  if (open_ == nullptr || !open_->fits(records, bytes)) {
+    open_ =
+        std::make_shared<RecordChunk>(next_offset_, chunk_bytes, std::max(chunk_records, records));
+    chunks_.push_back(open_);
+  }
+  return *open_;
+}
+
+void Tail::append(std::shared_ptr<const TailChunk> chunk) {
+  assert(chunk->first_offset() == next_offset_);
+  next_offset_ = chunk->end_offset();
+  chunks_.push_back(std::move(chunk));
+  open_ = nullptr;
 }
 
 std::vector<TailSlice> Tail::slice(std::uint64_t begin, std::uint64_t end) const {
@@ -65,6 +124,7 @@ std::vector<TailSlice> Tail::slice(std::uint64_t begin, std::uint64_t end) const
 
 void Tail::drop_below(std::uint64_t offset) {
   while (!chunks_.empty() && chunks_.front()->end_offset() <= offset) chunks_.pop_front();
+  if (chunks_.empty()) open_ = nullptr;
 }
 
 }  // namespace persisting
