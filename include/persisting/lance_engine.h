@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define PERSISTING_LANCE_ENGINE_ABI 2
+#define PERSISTING_LANCE_ENGINE_ABI 5
 
 // Names as is usual in C.
 // NOLINTBEGIN(readability-identifier-naming)
@@ -74,6 +74,45 @@ typedef struct persisting_lance_engine {
   // row so far, in one new version on top of `dataset`, and opens it.
   int (*add_columns)(void* context, persisting_lance_dataset* dataset, struct ArrowSchema* columns,
                      persisting_lance_dataset** evolved, char** error);
+
+  // Drops top-level columns, or gives them new names (`renames`: old name, new name; all at once, so
+  // that two columns may swap theirs), in one new version on top of `dataset`, and opens it. Data
+  // files stay as they are, except that a version no longer names one of which all columns are
+  // dropped. A column that is missing, and a new name that is taken, are failures.
+  int (*drop_columns)(void* context, persisting_lance_dataset* dataset, const char* const* columns,
+                      size_t column_count, persisting_lance_dataset** changed, char** error);
+  int (*rename_columns)(void* context, persisting_lance_dataset* dataset,
+                        const persisting_key_value* renames, size_t rename_count,
+                        persisting_lance_dataset** changed, char** error);
+
+  // Writes the rows of `count` neighbouring fragments, from the `first`-th on in the order of
+  // data_files(), anew as one, uncommitted. Returns the names of the data files, as data_files() does.
+  int (*merge_fragments)(void* context, persisting_lance_dataset* dataset, uint64_t first,
+                         uint64_t count, persisting_lance_fragments** merged, char** files,
+                         char** error);
+
+  // Replaces what each of `merged` was made of by it, all in one version, and opens that. It may commit
+  // others of the same rows before. As new fragments stand behind those that stay, `merged` must be in the
+  // order of rows and reach to the last one without a gap.
+  int (*commit_merged)(void* context, persisting_lance_dataset* dataset,
+                       persisting_lance_fragments* const* merged, size_t merged_count,
+                       persisting_lance_dataset** compacted, char** error);
+
+  // How many fragments from the first on there are up to the last one that an index of another program covers; 0: none.
+  int (*indexed_fragments)(void* context, persisting_lance_dataset* dataset, uint64_t* count,
+                           char** error);
+
+  // Replaces the fragments that `merged` was made of by it, in their place among the others, in one new version with
+  // these properties on top of `dataset`, and opens that. Fragments may have been appended since they were read. None
+  // of those replaced may be covered by an index: nothing carries it over.
+  int (*commit_in_place)(void* context, persisting_lance_dataset* dataset,
+                         persisting_lance_fragments* merged, const persisting_key_value* properties,
+                         size_t property_count, persisting_lance_dataset** replaced, char** error);
+
+  // Removes versions older than the dataset's, and the files that only they name. A version that other
+  // programs have tagged stays. Returns how many versions went, and the bytes of all that did.
+  int (*remove_versions)(void* context, persisting_lance_dataset* dataset, const uint64_t* versions,
+                         size_t version_count, uint64_t* removed, uint64_t* bytes, char** error);
 
   void (*free_string)(void* context, char* string);
 } persisting_lance_engine;

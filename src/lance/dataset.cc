@@ -122,4 +122,17 @@ Result<std::vector<DataFile>> Dataset::data_files() const {
   return take_file_list(engine_, files);
 }
 
+Result<MergedFragments> Dataset::merge_fragments(std::uint64_t first, std::uint64_t count) const {
+  char* message = nullptr;
+  char* list = nullptr;
+  persisting_lance_fragments* handle = nullptr;
+  PERSISTING_RETURN_IF_ERROR(check(
+      engine_,
+      engine_.merge_fragments(engine_.context, handle_, first, count, &handle, &list, &message),
+      &message, "merge fragments"));
+  MergedFragments merged{std::make_unique<Fragments>(engine_, handle), {}};
+  PERSISTING_ASSIGN_OR_RETURN(merged.files, take_file_list(engine_, list));
+  return merged;
+}
+
 }  // namespace persisting::lance

@@ -22,6 +22,28 @@ struct DataFile {
   std::uint64_t rows = 0;
 };
 
+// Fragments written and not yet committed.
+class Fragments {
+ public:
+  Fragments(const persisting_lance_engine& engine, persisting_lance_fragments* handle)
+      : engine_(engine), handle_(handle) {}
+  ~Fragments() {
+    if (handle_ != nullptr) engine_.drop_fragments(engine_.context, handle_);
+  }
+  Fragments(const Fragments&) = delete;
+  Fragments& operator=(const Fragments&) = delete;
+  persisting_lance_fragments* handle() const { return handle_; }
+
+ private:
+  const persisting_lance_engine& engine_;
+  persisting_lance_fragments* const handle_;
+};
+
+struct MergedFragments {
+  std::unique_ptr<Fragments> fragments;
+  std::vector<DataFile> files;  // that they were written into
+};
+
 // One opened version of a dataset.
 class Dataset : public TableSnapshot {
  public:
@@ -42,6 +64,8 @@ class Dataset : public TableSnapshot {
   // The _offset of one row, as the dataset holds it.
   Result<std::uint64_t> offset_at(std::uint64_t row) const;
   Result<std::vector<DataFile>> data_files() const;
+  // Writes the rows of `count` fragments from `first` on into new data files, which no version names yet.
+  Result<MergedFragments> merge_fragments(std::uint64_t first, std::uint64_t count) const;
   persisting_lance_dataset* handle() const { return handle_; }
 
  private:
@@ -52,23 +76,6 @@ class Dataset : public TableSnapshot {
   persisting_lance_dataset* const handle_;
   std::uint64_t version_ = 0;
   std::uint64_t rows_ = 0;
-};
-
-// Fragments written and not yet committed.
-class Fragments {
- public:
-  Fragments(const persisting_lance_engine& engine, persisting_lance_fragments* handle)
-      : engine_(engine), handle_(handle) {}
-  ~Fragments() {
-    if (handle_ != nullptr) engine_.drop_fragments(engine_.context, handle_);
-  }
-  Fragments(const Fragments&) = delete;
-  Fragments& operator=(const Fragments&) = delete;
-  persisting_lance_fragments* handle() const { return handle_; }
-
- private:
-  const persisting_lance_engine& engine_;
-  persisting_lance_fragments* const handle_;
 };
 
 // A Status from an ABI call's return value; takes the engine's message. By pointer: as an argument beside the call it

@@ -1,12 +1,13 @@
 #include "lance/head_check.h"
 
 #include <algorithm>
-#include <map>
+#include <optional>
 #include <utility>
 
 #include "persisting/log.h"
 
 #include "lance/lance_format.h"
+#include "lance/manifests.h"
 
 namespace persisting::lance {
 namespace {
@@ -35,11 +36,9 @@ Status check_data_file(FileSystem& file_system, const std::string& path, std::ui
   return check_end(file_system, path, size);
 }
 
-Result<std::shared_ptr<const Dataset>> open_if_whole(FileSystem& file_system,
-                                                     const persisting_lance_engine& engine,
-                                                     const std::string& path,
-                                                     const std::string& manifest,
-                                                     std::uint64_t version) {
+Result<std::shared_ptr<const Dataset>> open_if_whole(
+    FileSystem& file_system, const persisting_lance_engine& engine, const std::string& path,
+    const std::string& manifest, std::uint64_t version, const TableVersion& known) {
   PERSISTING_ASSIGN_OR_RETURN(const std::uint64_t size, file_system.file_size(manifest));
   PERSISTING_RETURN_IF_ERROR(check_end(file_system, manifest, size));
   PERSISTING_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset,
@@ -49,19 +48,13 @@ Result<std::shared_ptr<const Dataset>> open_if_whole(FileSystem& file_system,
     PERSISTING_RETURN_IF_ERROR(
         check_data_file(file_system, path + data_folder + "/" + file.name, file.bytes));
   }
-  if (dataset->rows() > 0) {
-    PERSISTING_ASSIGN_OR_RETURN(const std::uint64_t last, dataset->offset_at(dataset->rows() - 1));
-    if (last != dataset->rows() - 1) {
-      return corruption(path + ": the last of " + std::to_string(dataset->rows()) +
-                        " rows has _offset " + std::to_string(last) +
-                        "; rows were deleted or added by another program");
-    }
-  }
+  PERSISTING_RETURN_IF_ERROR(check_positions(path, *dataset, files, known.files));
   return dataset;
 }
 
-Status quarantine(FileSystem& file_system, const std::string& path, const std::string& name,
+Status quarantine(FileSystem& file_system, const std::string& path, const std::string& manifest,
                   const Error& why) {
+  const std::string name = manifest.substr(manifest.rfind('/') + 1);
   const std::string folder = parent_folder(path) + "/quarantine";
   PERSISTING_RETURN_IF_ERROR(file_system.create_folders(folder));
   std::string target = folder + "/" + name;
@@ -71,7 +64,7 @@ Status quarantine(FileSystem& file_system, const std::string& path, const std::s
     target = folder + "/" + name + "." + std::to_string(copy);
   }
   const std::string versions = path + versions_folder;
-  PERSISTING_RETURN_IF_ERROR(file_system.rename(versions + "/" + name, target));
+  PERSISTING_RETURN_IF_ERROR(file_system.rename(manifest, target));
   // Lance looks there first for the newest version.
   PERSISTING_ASSIGN_OR_RETURN(const bool hinted,
                               file_system.exists(versions + "/" + version_hint_name));
@@ -79,7 +72,12 @@ Status quarantine(FileSystem& file_system, const std::string& path, const std::s
     PERSISTING_RETURN_IF_ERROR(file_system.remove_file(versions + "/" + version_hint_name));
   PERSISTING_RETURN_IF_ERROR(file_system.sync_folder(folder));
   PERSISTING_RETURN_IF_ERROR(file_system.sync_folder(versions));
-  log(LogLevel::kWarning, "moved an unfinished table version to " + target + ": " + why.message);
+  log({LogLevel::kWarning,
+       "moved an unfinished table version to " + target + ": " + why.message,
+       "quarantine",
+       Struct{{"moved_to", target}, {"reason", why.message}},
+       {},
+       {}});
   return ok_status();
 }
 
@@ -103,43 +101,60 @@ Status check_known(FileSystem& file_system, const std::string& path, const Table
 
 }  // namespace
 
-Result<std::string> find_manifest(FileSystem& file_system, const std::string& path,
-                                  std::uint64_t version) {
-  const std::string folder = path + versions_folder;
-  PERSISTING_ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                              file_system.list_folder(folder));
-  for (const std::string& name : names) {
-    if (version_of_manifest(name) == version) return folder + "/" + name;
+Status check_positions(const std::string& path, const Dataset& dataset,
+                       const std::vector<DataFile>& files, const std::vector<TableFile>& known) {
+  const auto check_row = [&path, &dataset](std::uint64_t row) -> Status {
+    PERSISTING_ASSIGN_OR_RETURN(const std::uint64_t offset, dataset.offset_at(row));
+    if (offset == row) return ok_status();
+    return corruption(path + ": row " + std::to_string(row) + " of " +
+                      std::to_string(dataset.rows()) + " has _offset " + std::to_string(offset) +
+                      "; rows were moved, deleted or added by another program");
+  };
+  bool as_known = true;
+  std::optional<std::uint64_t> fragment;
+  std::uint64_t row = 0;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    as_known = as_known && i < known.size() && known[i].name == files[i].name;
+    if (files[i].fragment == fragment) continue;
+    fragment = files[i].fragment;
+    if (!as_known && files[i].rows > 0) PERSISTING_RETURN_IF_ERROR(check_row(row));
+    row += files[i].rows;
   }
-  return std::string();
+  return dataset.rows() > 0 ? check_row(dataset.rows() - 1) : ok_status();
+}
+
+Status set_aside_newer(FileSystem& file_system, const std::string& path, std::uint64_t known,
+                       const Error& why) {
+  PERSISTING_ASSIGN_OR_RETURN(const auto manifests, list_manifests(file_system, path));
+  for (auto newest = manifests.rbegin(); newest != manifests.rend(); ++newest) {
+    const auto& [version, manifest] = *newest;
+    if (version <= known) break;
+    PERSISTING_RETURN_IF_ERROR(quarantine(file_system, path, manifest, why));
+  }
+  return ok_status();
 }
 
 Result<std::shared_ptr<const Dataset>> choose_head(FileSystem& file_system,
                                                    const persisting_lance_engine& engine,
                                                    const std::string& path,
                                                    const TableVersion& known, NewerVersions newer) {
-  const std::string versions = path + versions_folder;
-  PERSISTING_ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                              file_system.list_folder(versions));
-  std::map<std::uint64_t, std::string, std::greater<>> manifests;
-  for (const std::string& name : names) {
-    if (const auto version = version_of_manifest(name)) manifests.emplace(*version, name);
-  }
+  PERSISTING_ASSIGN_OR_RETURN(const auto manifests, list_manifests(file_system, path));
   // Nothing is set aside for a version that is not there.
   if (newer == NewerVersions::kSetAside && known.version != 0)
     PERSISTING_RETURN_IF_ERROR(check_known(file_system, path, known));
-  for (const auto& [version, name] : manifests) {
+  for (auto newest = manifests.rbegin(); newest != manifests.rend(); ++newest) {
+    const auto& [version, manifest] = *newest;
     if (version <= known.version) break;
     Result<std::shared_ptr<const Dataset>> dataset =
         newer == NewerVersions::kAccept
-            ? open_if_whole(file_system, engine, path, versions + "/" + name, version)
+            ? open_if_whole(file_system, engine, path, manifest, version, known)
             : corruption("it does not hold what the log and the checkpoint say");
     if (dataset) {
       log(LogLevel::kInfo, path + ": accepted version " + std::to_string(version) +
                                ", newer than the checkpoint's " + std::to_string(known.version));
       return dataset;
     }
-    PERSISTING_RETURN_IF_ERROR(quarantine(file_system, path, name, dataset.error()));
+    PERSISTING_RETURN_IF_ERROR(quarantine(file_system, path, manifest, dataset.error()));
   }
   if (known.version == 0) return std::shared_ptr<const Dataset>();
   PERSISTING_RETURN_IF_ERROR(check_known(file_system, path, known));

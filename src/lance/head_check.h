@@ -21,8 +21,14 @@ Result<std::shared_ptr<const Dataset>> choose_head(FileSystem& file_system,
                                                    const std::string& path,
                                                    const TableVersion& known, NewerVersions newer);
 
-// The path of a version's manifest, below the dataset's folder `path`; empty where there is none.
-Result<std::string> find_manifest(FileSystem& file_system, const std::string& path,
-                                  std::uint64_t version);
+// Moves every version above `known` to quarantine; `why` goes into the log.
+Status set_aside_newer(FileSystem& file_system, const std::string& path, std::uint64_t known,
+                       const Error& why);
+
+// Whether each row of a version that another program may have made stands at the position of its _offset, as far as the first of
+// each fragment and the last one tell: Lance's own compaction puts what it merged behind the fragments that it left.
+// Fragments at the beginning that are those of `known` are not read. kCorruption where not.
+Status check_positions(const std::string& path, const Dataset& dataset,
+                       const std::vector<DataFile>& files, const std::vector<TableFile>& known);
 
 }  // namespace persisting::lance

@@ -48,6 +48,12 @@ Status register_lance_engine(const persisting_lance_engine* engine) {
     PERSISTING_RETURN_IF_ERROR(refuse_after_fork(*first_use));
     return open(path, known, newer);
   };
+  const TableInspector inspect = std::move(format.inspect);
+  format.inspect =
+      [inspect, first_use](const std::string& path) -> Result<std::unique_ptr<TableInspection>> {
+    PERSISTING_RETURN_IF_ERROR(refuse_after_fork(*first_use));
+    return inspect(path);
+  };
   set_table_format(std::move(format));
   return ok_status();
 }

@@ -1,14 +1,12 @@
 #include "lance/lance_inspection.h"
 
-#include <algorithm>
-#include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "lance/dataset.h"
-#include "lance/head_check.h"
 #include "lance/lance_format.h"
+#include "lance/manifests.h"
 
 namespace persisting::lance {
 namespace {
@@ -19,13 +17,10 @@ class LanceInspection final : public TableInspection {
       : file_system_(file_system), engine_(engine), path_(std::move(path)) {}
 
   Result<std::vector<std::uint64_t>> versions() override {
-    PERSISTING_ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                                file_system_.list_folder(path_ + versions_folder));
+    PERSISTING_ASSIGN_OR_RETURN(const auto manifests, list_manifests(file_system_, path_));
     std::vector<std::uint64_t> found;
-    for (const std::string& name : names) {
-      if (const auto version = version_of_manifest(name)) found.push_back(*version);
-    }
-    std::sort(found.begin(), found.end(), std::greater<>());
+    for (auto newest = manifests.rbegin(); newest != manifests.rend(); ++newest)
+      found.push_back(newest->first);
     return found;
   }
   Result<std::string> manifest_path(std::uint64_t version) override {
