@@ -11,8 +11,9 @@ namespace persisting {
 namespace {
 
 // By index in Value::Variant, in Python's words.
-constexpr std::array type_names{"None",  "bool",     "int",  "float", "str",
-                                "bytes", "datetime", "date", "list",  "dict"};
+constexpr std::array type_names{"None",    "bool",     "int",  "float",        "str",
+                                "bytes",   "datetime", "date", "numpy number", "array",
+                                "Decimal", "UUID",     "list", "dict"};
 static_assert(type_names.size() == std::variant_size_v<Value::Variant>);
 
 constexpr double longest_seconds = 1e9;
@@ -79,6 +80,14 @@ Result<std::string> OptionReader::text(const std::string& name, std::string fall
   const std::string* text = value->get_if<std::string>();
   if (text == nullptr) return wrong_type(name, "str", *value);
   return *text;
+}
+
+Result<std::optional<Struct>> OptionReader::members(const std::string& name) {
+  const Value* value = find(name);
+  if (value == nullptr) return std::optional<Struct>();
+  const Struct* members = value->get_if<Struct>();
+  if (members == nullptr) return wrong_type(name, "dict", *value);
+  return std::optional<Struct>(*members);
 }
 
 void OptionReader::warn_about_unknown() const {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@ class OptionReader {
   OptionReader(std::string backend, const OptionMap& options)
       : backend_(std::move(backend)), options_(options) {}
 
+  const std::string& backend() const { return backend_; }
+
   // Each gives the option, or `fallback` where it is absent or None. kWrongType or kInvalidArgument name option, type and
   // what is wanted.
   Result<bool> boolean(const std::string& name, bool fallback);
@@ -24,6 +27,7 @@ class OptionReader {
   Result<std::chrono::microseconds> seconds(const std::string& name,
                                             std::chrono::microseconds fallback);
   Result<std::string> text(const std::string& name, std::string fallback);
+  Result<std::optional<Struct>> members(const std::string& name);
 
   // Logs a warning for each option that no call has asked for, naming the nearest known one.
   void warn_about_unknown() const;

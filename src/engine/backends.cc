@@ -3,12 +3,15 @@
 
 #include <chrono>
 #include <mutex>
+#include <optional>
 #include <utility>
 
+#include "base/clocks.h"
 #include "base/fork_generation.h"
 #include "engine/backend_options.h"
 #include "engine/bucket_engine_parts.h"
 #include "engine/engine_registry.h"
+#include "engine/field_description.h"
 #include "table/default_format.h"
 
 namespace persisting {
@@ -22,7 +25,13 @@ Error handle_closed() {
 class EngineBackend : public StorageBackend {
  public:
   explicit EngineBackend(std::shared_ptr<EngineLease> lease)
-      : lease_(std::move(lease)), open_engine_(lease_->engine().get()) {}
+      : engine_(std::make_unique<std::shared_ptr<BucketEngine>>(lease->engine())),
+        lease_(std::move(lease)) {}
+  ~EngineBackend() override {
+    if (is_child()) (void)engine_.release();
+  }
+  EngineBackend(const EngineBackend&) = delete;
+  EngineBackend& operator=(const EngineBackend&) = delete;
 
   Result<std::uint64_t> put_batch(RecordBatch batch) override {
     PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
@@ -33,6 +42,12 @@ class EngineBackend : public StorageBackend {
     if (!lease) return done(std::move(lease).error());
     (*lease)->engine()->put_batch_async(std::move(batch), std::move(done));
   }
+  std::optional<std::uint64_t> try_put(std::string_view record) override {
+    // A share of the lease would cost as much as the put. An engine whose leases have ended refuses it.
+    if (is_child() || is_closed_.load(std::memory_order_acquire)) return std::nullopt;
+    return engine().try_put(record);
+  }
+  bool can_put_at_once() const override { return engine().can_put_at_once(); }
   Result<RecordBatch> get(std::uint64_t limit, std::uint64_t offset) override {
     PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
     return lease->engine()->get(limit, offset);
@@ -41,6 +56,84 @@ class EngineBackend : public StorageBackend {
     auto lease = this->lease();
     if (!lease) return done(std::move(lease).error());
     (*lease)->engine()->get_async(limit, offset, std::move(done));
+  }
+  Result<RecordPagePtr> read(std::uint64_t limit, std::uint64_t offset) override {
+    PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
+    return lease->engine()->read(limit, offset);
+  }
+  void read_async(std::uint64_t limit, std::uint64_t offset, ReadCallback done) override {
+    auto lease = this->lease();
+    if (!lease) return done(std::move(lease).error());
+    (*lease)->engine()->read_async(limit, offset, std::move(done));
+  }
+  Result<std::uint64_t> put_arrow(ArrowSchema* schema, ArrowArray* rows) override {
+    const auto lease = this->lease();
+    if (!lease) {
+      (void)StorageBackend::put_arrow(schema, rows);  // consumes both
+      return lease.error();
+    }
+    return (*lease)->engine()->put_arrow(schema, rows);
+  }
+  void put_arrow_async(ArrowSchema* schema, ArrowArray* rows, PutCallback done) override {
+    const auto lease = this->lease();
+    if (!lease) {
+      (void)StorageBackend::put_arrow(schema, rows);
+      return done(lease.error());
+    }
+    (*lease)->engine()->put_arrow_async(schema, rows, std::move(done));
+  }
+  Result<ArrowStreamPtr> get_arrow(std::uint64_t limit, std::uint64_t offset) override {
+    PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
+    return lease->engine()->get_arrow(limit, offset);
+  }
+  void get_arrow_async(std::uint64_t limit, std::uint64_t offset, GetArrowCallback done) override {
+    const auto lease = this->lease();
+    if (!lease) return done(lease.error());
+    (*lease)->engine()->get_arrow_async(limit, offset, std::move(done));
+  }
+  Result<std::vector<FieldDescription>> schema() override {
+    PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
+    PERSISTING_ASSIGN_OR_RETURN(const SchemaPtr schema, lease->engine()->schema());
+    return describe_fields(*schema);
+  }
+  Result<std::vector<SchemaChange>> schema_history() override {
+    PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
+    PERSISTING_ASSIGN_OR_RETURN(const SchemaPtr schema, lease->engine()->schema());
+    return schema->history();
+  }
+  Status drop_field(const std::string& name) override {
+    Waiter<Status> waiter;
+    drop_field_async(name, waiter.callback());
+    return waiter.wait();
+  }
+  void drop_field_async(const std::string& name, StatusCallback done) override {
+    const auto lease = this->lease();
+    if (!lease) return done(lease.error());
+    (*lease)->engine()->drop_field_async(name, std::move(done));
+  }
+  Status rename_field(const std::string& name, const std::string& new_name) override {
+    Waiter<Status> waiter;
+    rename_field_async(name, new_name, waiter.callback());
+    return waiter.wait();
+  }
+  void rename_field_async(const std::string& name, const std::string& new_name,
+                          StatusCallback done) override {
+    const auto lease = this->lease();
+    if (!lease) return done(lease.error());
+    (*lease)->engine()->rename_field_async(name, new_name, std::move(done));
+  }
+  Result<RecordBatch> get_dead_letters(std::uint64_t limit, std::uint64_t offset) override {
+    PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
+    const auto& letters = lease->engine()->dead_letters();
+    return letters == nullptr ? RecordBatch() : letters->get(limit, offset);
+  }
+  void get_dead_letters_async(std::uint64_t limit, std::uint64_t offset,
+                              GetCallback done) override {
+    const auto lease = this->lease();
+    if (!lease) return done(lease.error());
+    const auto& letters = (*lease)->engine()->dead_letters();
+    if (letters == nullptr) return done(RecordBatch());
+    letters->get_async(limit, offset, std::move(done));
   }
   Status flush() override {
     PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
@@ -51,17 +144,34 @@ class EngineBackend : public StorageBackend {
     if (!lease) return done(std::move(lease).error());
     (*lease)->engine()->flush_async(std::move(done));
   }
+  Result<CompactionReport> compact(const CompactionOptions& options) override {
+    Waiter<Result<CompactionReport>> waiter;
+    compact_async(options, waiter.callback());
+    return waiter.wait();
+  }
+  void compact_async(CompactionOptions options, CompactionCallback done) override {
+    const auto lease = this->lease();
+    if (!lease) return done(lease.error());
+    (*lease)->engine()->compact_async(std::move(options), std::move(done));
+  }
+  Status pause_maintenance() override {
+    PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
+    return lease->engine()->pause_maintenance();
+  }
+  Status resume_maintenance() override {
+    PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
+    return lease->engine()->resume_maintenance();
+  }
   Result<BackendStats> stats() override {
     PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
     return lease->engine()->stats();
   }
+  Result<std::vector<MetricFamily>> get_metrics() override {
+    PERSISTING_ASSIGN_OR_RETURN(const auto lease, this->lease());
+    return lease->engine()->get_metrics();
+  }
   std::uint64_t total_count() const override {
-    if (is_child()) {  // what it was at the fork, without the lock
-      const BucketEngine* const engine = open_engine_.load();
-      return engine != nullptr ? engine->total_count() : last_count_.load();
-    }
-    const auto lease = this->lease();
-    return lease ? (*lease)->engine()->total_count() : last_count_.load();
+    return is_closed_.load(std::memory_order_acquire) ? last_count_.load() : engine().total_count();
   }
   std::unique_ptr<Subscription> subscribe(std::function<void()> listener) override {
     const auto lease = this->lease();
@@ -83,7 +193,7 @@ class EngineBackend : public StorageBackend {
     }
     if (lease == nullptr) return done(ok_status());
     last_count_ = lease->engine()->total_count();
-    open_engine_ = nullptr;
+    is_closed_.store(true, std::memory_order_release);
     BucketEngine& engine = *lease->engine();
     engine.flush_async([lease = std::move(lease), done = std::move(done)](Status status) mutable {
       const std::string folder = lease->engine()->options().folder;
@@ -94,6 +204,8 @@ class EngineBackend : public StorageBackend {
   }
 
  private:
+  BucketEngine& engine() const { return **engine_; }
+
   // A thread of the parent may have held the lock when the child was made.
   bool is_child() const { return fork_generation_ != fork_generation(); }
 
@@ -105,10 +217,12 @@ class EngineBackend : public StorageBackend {
   }
 
   const std::uint64_t fork_generation_ = fork_generation();
+  // Only its memory: the lease keeps it open. On the heap, so that a child can leak it.
+  std::unique_ptr<std::shared_ptr<BucketEngine>> engine_;
 
   mutable std::mutex mutex_;
   std::shared_ptr<EngineLease> lease_;  // under mutex_; null once closed
-  std::atomic<const BucketEngine*> open_engine_;
+  std::atomic<bool> is_closed_{false};
   std::atomic<std::uint64_t> last_count_{0};
   Subscribers closed_subscribers_;  // never notified
 };
@@ -117,6 +231,36 @@ Result<std::shared_ptr<StorageBackend>> open_backend(const EngineOptions& option
   PERSISTING_ASSIGN_OR_RETURN(auto lease,
                               EngineRegistry::instance().open(options, default_environment()));
   return std::shared_ptr<StorageBackend>(std::make_shared<EngineBackend>(std::move(lease)));
+}
+
+Result<ConflictPolicy> parse_policy(const std::string& backend, const std::string& name) {
+  if (name == "reject") return ConflictPolicy::kReject;
+  if (name == "dead_letter") return ConflictPolicy::kDeadLetter;
+  if (name == "stringify") return ConflictPolicy::kStringify;
+  return make_error(
+      ErrorCode::kInvalidArgument,
+      backend + " option 'on_conflict' must be 'reject', 'dead_letter' or 'stringify', not '" +
+          name + "'");
+}
+
+Status read_schema_options(EngineOptions* options, OptionReader* reader) {
+  PERSISTING_ASSIGN_OR_RETURN(const std::string policy, reader->text("on_conflict", "reject"));
+  PERSISTING_ASSIGN_OR_RETURN(options->admission.on_conflict,
+                              parse_policy(reader->backend(), policy));
+  PERSISTING_ASSIGN_OR_RETURN(const std::string refuse, reader->text("refuse", "batch"));
+  if (refuse != "batch" && refuse != "record") {
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        reader->backend() + " option 'refuse' must be 'batch' or 'record', not '" + refuse + "'");
+  }
+  options->admission.refuse_single_records = refuse == "record";
+  PERSISTING_ASSIGN_OR_RETURN(const std::optional<Struct> types, reader->members("schema"));
+  if (types) {
+    PERSISTING_ASSIGN_OR_RETURN(options->declaration, parse_schema_option(*types));
+  }
+  PERSISTING_ASSIGN_OR_RETURN(const std::optional<Struct> defaults, reader->members("defaults"));
+  if (defaults) options->declaration.defaults = *defaults;
+  return ok_status();
 }
 
 Result<EngineOptions> common_options(std::string backend, const BackendConfig& config,
@@ -128,6 +272,8 @@ Result<EngineOptions> common_options(std::string backend, const BackendConfig& c
   PERSISTING_ASSIGN_OR_RETURN(options.topic.topic, reader->text("topic", ""));
   PERSISTING_ASSIGN_OR_RETURN(options.topic.num_buckets, reader->integer("num_buckets", 0, 0));
   PERSISTING_ASSIGN_OR_RETURN(options.topic.bucket_column, reader->text("bucket_column", ""));
+  PERSISTING_ASSIGN_OR_RETURN(options.metrics, reader->boolean("enable_metrics", false));
+  PERSISTING_RETURN_IF_ERROR(read_schema_options(&options, reader));
   return options;
 }
 
@@ -155,8 +301,15 @@ Result<EngineOptions> table_options(std::string backend, const BackendConfig& co
   PERSISTING_ASSIGN_OR_RETURN(const auto interval,
                               reader->seconds("flush_interval", options.flush.interval));
   options.flush.interval = std::chrono::duration_cast<std::chrono::milliseconds>(interval);
+  PERSISTING_ASSIGN_OR_RETURN(const auto slow_flush,
+                              reader->seconds("slow_flush", options.slow_flush));
+  options.slow_flush = std::chrono::duration_cast<std::chrono::milliseconds>(slow_flush);
   PERSISTING_ASSIGN_OR_RETURN(options.max_buffer_bytes,
                               reader->integer("max_buffer_bytes", options.max_buffer_bytes, 1));
+  PERSISTING_ASSIGN_OR_RETURN(options.maintenance.enabled, reader->boolean("maintenance", true));
+  PERSISTING_ASSIGN_OR_RETURN(
+      options.maintenance.bytes_per_second,
+      reader->integer("maintenance_bytes_per_second", options.maintenance.bytes_per_second, 0));
   PERSISTING_ASSIGN_OR_RETURN(options.allow_network_storage,
                               reader->boolean("allow_network_storage", false));
   return options;
@@ -178,11 +331,7 @@ Result<Compression> parse_compression(const std::string& name) {
 EngineEnvironment default_environment() {
   EngineEnvironment environment;
   environment.open_table = table_format().open;
-  environment.now_us = [] {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
-  };
+  environment.now_us = wall_clock_us;
   return environment;
 }
 
@@ -190,6 +339,7 @@ Result<std::shared_ptr<StorageBackend>> MemoryBackend::open(const BackendConfig&
   OptionReader reader("MemoryBackend", config.options);
   PERSISTING_ASSIGN_OR_RETURN(EngineOptions options, common_options("memory", config, &reader));
   reader.warn_about_unknown();
+  options.topic.topic = topic_name(options.topic, options.folder);
   options.folder.clear();  // it keeps nothing on disk, and two of them share nothing
   return open_backend(options);
 }
@@ -213,7 +363,6 @@ Result<std::shared_ptr<StorageBackend>> PersistingBackend::open(const BackendCon
                               reader.integer("max_wal_size", options.max_wal_bytes, 4096));
   PERSISTING_ASSIGN_OR_RETURN(const std::string compression, reader.text("compression", "none"));
   PERSISTING_ASSIGN_OR_RETURN(options.compression, parse_compression(compression));
-  PERSISTING_ASSIGN_OR_RETURN(options.metrics, reader.boolean("enable_metrics", false));
   reader.warn_about_unknown();
   return open_backend(options);
 }

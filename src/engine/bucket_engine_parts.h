@@ -11,6 +11,7 @@
 
 #include "persisting/result.h"
 
+#include "engine/bucket_engine.h"
 #include "wal/wal.h"
 
 namespace persisting {

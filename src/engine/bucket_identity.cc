@@ -1,6 +1,8 @@
 #include "engine/bucket_identity.h"
 
 #include <bit>
+#include <charconv>
+#include <filesystem>
 #include <optional>
 #include <random>
 
@@ -124,6 +126,18 @@ Result<BucketIdentity> open_identity(FileSystem& file_system, const std::string&
   if (complete(&identity->topic, asked))
     PERSISTING_RETURN_IF_ERROR(write_identity(file_system, folder, *identity));
   return *identity;
+}
+
+std::string topic_name(const TopicSettings& topic, const std::string& folder) {
+  if (!topic.topic.empty() || folder.empty()) return topic.topic;
+  return std::filesystem::absolute(folder).lexically_normal().parent_path().filename().string();
+}
+
+std::uint32_t bucket_id_of(const std::string& folder) {
+  const std::size_t digits = folder.find_last_not_of("0123456789") + 1;
+  std::uint32_t id = 0;
+  std::from_chars(folder.data() + digits, folder.data() + folder.size(), id);
+  return id;
 }
 
 }  // namespace persisting

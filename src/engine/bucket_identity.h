@@ -35,4 +35,9 @@ Result<std::optional<BucketIdentity>> read_identity(FileSystem& file_system,
 Result<BucketIdentity> open_identity(FileSystem& file_system, const std::string& folder,
                                      std::uint32_t bucket_id, const TopicSettings& asked);
 
+// What a bucket's topic is called: as its settings say, else like the folder above the bucket's.
+std::string topic_name(const TopicSettings& topic, const std::string& folder);
+// The number at the end of a folder's name, "bucket_7"; 0 where there is none.
+std::uint32_t bucket_id_of(const std::string& folder);
+
 }  // namespace persisting

@@ -24,6 +24,26 @@ std::string of_bytes(const FileDigest& is, const FileDigest& was) {
 
 }  // namespace
 
+Result<std::unique_ptr<TableInspection>> inspect_table(const TableFormat& format,
+                                                       const std::string& folder) {
+  if (!format.inspect) {
+    return make_error(ErrorCode::kUnsupported,
+                      "no Lance engine is registered; import persisting in Python, or call "
+                      "persisting::register_lance_engine");
+  }
+  return format.inspect(folder + "/data.lance");
+}
+
+Status check_is_bucket(FileSystem& file_system, const std::string& folder) {
+  for (const char* const name : {"/BUCKET", "/CHECKPOINT", "/wal", "/data.lance"}) {
+    PERSISTING_ASSIGN_OR_RETURN(const bool there, file_system.exists(folder + name));
+    if (there) return ok_status();
+  }
+  return make_error(
+      ErrorCode::kInvalidArgument,
+      folder + " is no bucket: it has neither BUCKET, CHECKPOINT, wal nor data.lance");
+}
+
 BucketInspection::BucketInspection(FileSystem& file_system, std::string folder)
     : file_system_(file_system) {
   report_.folder = std::move(folder);
@@ -33,22 +53,12 @@ Result<std::unique_ptr<BucketInspection>> BucketInspection::open(FileSystem& fil
                                                                  const TableFormat& format,
                                                                  const std::string& folder) {
   std::unique_ptr<BucketInspection> inspection(new BucketInspection(file_system, folder));
-  PERSISTING_RETURN_IF_ERROR(inspection->check_is_bucket());
+  PERSISTING_RETURN_IF_ERROR(check_is_bucket(file_system, folder));
   PERSISTING_RETURN_IF_ERROR(inspection->lock());
   PERSISTING_RETURN_IF_ERROR(inspection->read_sealed_files());
   PERSISTING_RETURN_IF_ERROR(inspection->inspect_table(format));
   PERSISTING_RETURN_IF_ERROR(inspection->inspect_log());
   return inspection;
-}
-
-Status BucketInspection::check_is_bucket() {
-  for (const char* const name : {"/BUCKET", "/CHECKPOINT", "/wal", "/data.lance"}) {
-    PERSISTING_ASSIGN_OR_RETURN(const bool there, file_system_.exists(report_.folder + name));
-    if (there) return ok_status();
-  }
-  return make_error(
-      ErrorCode::kInvalidArgument,
-      report_.folder + " is no bucket: it has neither BUCKET, CHECKPOINT, wal nor data.lance");
 }
 
 // Nobody may write meanwhile. On a medium that cannot be written to nobody does.
@@ -87,12 +97,7 @@ Status BucketInspection::read_sealed_files() {
 // ---- the table ----
 
 Status BucketInspection::inspect_table(const TableFormat& format) {
-  if (!format.inspect) {
-    return make_error(ErrorCode::kUnsupported,
-                      "no Lance engine is registered; import persisting in Python, or call "
-                      "persisting::register_lance_engine");
-  }
-  table_ = format.inspect(report_.folder + "/data.lance");
+  PERSISTING_ASSIGN_OR_RETURN(table_, persisting::inspect_table(format, report_.folder));
   PERSISTING_RETURN_IF_ERROR(check_manifest());
   PERSISTING_RETURN_IF_ERROR(open_readable_version());
   return check_data_files();

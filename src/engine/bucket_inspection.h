@@ -21,6 +21,13 @@
 
 namespace persisting {
 
+// The table of the bucket in `folder`; kUnsupported without a Lance engine.
+Result<std::unique_ptr<TableInspection>> inspect_table(const TableFormat& format,
+                                                       const std::string& folder);
+
+// kInvalidArgument where the folder is no bucket.
+Status check_is_bucket(FileSystem& file_system, const std::string& folder);
+
 class BucketInspection {
  public:
   static Result<std::unique_ptr<BucketInspection>> open(FileSystem& file_system,
@@ -30,6 +37,8 @@ class BucketInspection {
   const VerifyReport& report() const { return report_; }
   const std::optional<BucketIdentity>& identity() const { return identity_; }
   const std::vector<wal::SegmentScan>& log() const { return log_; }
+  // Where the CHECKPOINT is whole.
+  const std::optional<Checkpoint>& checkpoint() const { return checkpoint_; }
   // Rows of the version that can be read: the checkpoint's, or where that is damaged the newest that opens.
   std::uint64_t table_rows() const;
   std::uint64_t end_offset() const;  // beyond every record that there is a trace of
@@ -48,7 +57,6 @@ class BucketInspection {
  private:
   BucketInspection(FileSystem& file_system, std::string folder);
 
-  Status check_is_bucket();
   Status lock();
   Status read_sealed_files();
   Status inspect_table(const TableFormat& format);

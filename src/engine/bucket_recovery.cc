@@ -4,17 +4,25 @@
 #include <utility>
 #include <vector>
 
-#include "persisting/log.h"
-
+#include "base/clocks.h"
+#include "base/log_context.h"
 #include "engine/bucket_engine.h"
+#include "engine/dead_letters.h"
+#include "engine/log_replay.h"
 #include "engine/table_rows.h"
-#include "schema/admission.h"
 #include "schema/normalizer.h"
 
 namespace persisting {
 
 Status BucketEngine::recover() {
-  if (!options_.has_table) return ok_status();
+  if (!options_.has_table) {
+    begin_metering(options_.topic, 0);
+    if (options_.initial_schema != nullptr) schema_ = visible_schema_ = options_.initial_schema;
+    PERSISTING_RETURN_IF_ERROR(open_dead_letters());
+    return apply_declaration();
+  }
+  const std::uint64_t begun_ns = monotonic_ns();
+  const std::int64_t begun_us = environment_.now_us();
   FileSystem& file_system = *environment_.file_system;
   PERSISTING_RETURN_IF_ERROR(file_system.create_folders(options_.folder));
   PERSISTING_RETURN_IF_ERROR(check_storage());
@@ -22,16 +30,28 @@ Status BucketEngine::recover() {
   PERSISTING_ASSIGN_OR_RETURN(
       const BucketIdentity identity,
       open_identity(file_system, options_.folder, options_.bucket_id, options_.topic));
-  PERSISTING_RETURN_IF_ERROR(load(identity.id, NewerVersions::kAccept));
-  if (!table_agrees_with_log()) {
-    // The log has everything since the checkpoint: that version is not needed.
-    PERSISTING_RETURN_IF_ERROR(load(identity.id, NewerVersions::kSetAside));
+  begin_metering(identity.topic, identity.id);
+  const LogContext context(metered_->description().topic, options_.bucket_id);
+  Status loaded = load(identity.id, NewerVersions::kAccept);
+  if (loaded ? !table_agrees_with_log() : loaded.error().code == ErrorCode::kSchema) {
+    // Everything acknowledged since the checkpoint is in the log: that version is not needed. A crash between a change of
+    // types and its checkpoint leaves one whose columns do not go with the old types.
+    loaded = load(identity.id, NewerVersions::kSetAside);
   }
+  PERSISTING_RETURN_IF_ERROR(loaded);
   claimed_ = RecordBatch();
   PERSISTING_RETURN_IF_ERROR(
       table_->begin_epoch(wal_ != nullptr ? wal_->epoch() : table_->epoch() + 1));
-  if (!options_.has_wal && wal_ != nullptr) return drain_log();
+  PERSISTING_RETURN_IF_ERROR(open_dead_letters());
+  if (!options_.has_wal && wal_ != nullptr) PERSISTING_RETURN_IF_ERROR(drain_log());
+  metrics().recovered_records.add(visible_end_ - flushed_to_);
+  PERSISTING_RETURN_IF_ERROR(apply_declaration());
+  metrics().recovery_ns.set(monotonic_ns() - begun_ns);
+  publish_table();
+  tell_recovery(begun_us);
   const std::lock_guard lock(mutex_);
+  publish_buffer_locked();
+  publish_maintenance_locked();
   if (wants_flush_locked()) schedule_flush_locked();
   arm_flush_timer_locked();
   return ok_status();
@@ -53,6 +73,7 @@ Status BucketEngine::load(std::uint64_t identity, NewerVersions newer) {
   wal_.reset();
   replayed_from_.reset();
   unflushed_bytes_ = 0;
+  oldest_unflushed_us_ = 0;
   claimed_ = RecordBatch();
   PERSISTING_ASSIGN_OR_RETURN(table_, BucketTable::open(*environment_.file_system, options_.folder,
                                                         environment_.open_table, newer));
@@ -61,10 +82,14 @@ Status BucketEngine::load(std::uint64_t identity, NewerVersions newer) {
   snapshot_ = table_->snapshot();
   tail_ = Tail(flushed_to_);
   PERSISTING_RETURN_IF_ERROR(open_log(identity));
+  if (options_.initial_schema != nullptr && table_->is_new() && !replayed_from_)
+    schema_ = options_.initial_schema;
   const bool log_reaches_back = replayed_from_ && *replayed_from_ <= table_->checkpointed_to();
   PERSISTING_ASSIGN_OR_RETURN(schema_, table_->complete_schema(schema_, log_reaches_back));
   visible_end_ = tail_.next_offset();
   visible_schema_ = schema_;
+  const std::vector<TailSlice> unflushed = tail_.slice(flushed_to_, visible_end_);
+  if (!unflushed.empty()) oldest_unflushed_us_ = unflushed.front().chunk->timestamp_us(0);
   return ok_status();
 }
 
@@ -79,9 +104,12 @@ bool BucketEngine::table_agrees_with_log() const {
   const bool agrees = rows && rows->bytes() == expected.bytes() &&
                       std::ranges::equal(rows->ends(), expected.ends());
   if (!agrees) {
-    log(LogLevel::kWarning, options_.folder + ": version " + std::to_string(snapshot_->version()) +
-                                " of the table does not hold the records of the log from offset " +
-                                std::to_string(first) + " on; it is set aside");
+    const std::uint64_t version = snapshot_->version();
+    const std::string reason = "version " + std::to_string(version) +
+                               " of the table does not hold the records of the log from offset " +
+                               std::to_string(first) + " on; it is set aside";
+    tell(LogLevel::kWarning, "quarantine", reason,
+         {{"version", static_cast<std::int64_t>(version)}, {"reason", reason}});
   }
   return agrees;
 }
@@ -101,6 +129,7 @@ Status BucketEngine::open_log(std::uint64_t identity) {
   wal_options.sync_interval = options_.wal_sync_interval;
   wal_options.segment_bytes = options_.max_wal_bytes;
   wal_options.compression = options_.compression;
+  wal_options.metrics = {metered_, &metrics().wal};
   PERSISTING_ASSIGN_OR_RETURN(
       wal_, Wal::open(
                 *environment_.file_system, environment_.executors->commit, wal_options, flushed_to_,
@@ -109,40 +138,24 @@ Status BucketEngine::open_log(std::uint64_t identity) {
                   if (const auto engine = weak.lock()) engine->on_committed(end_offset, status);
                 },
                 &recovery_));
-  if (recovery_.replayed_records > 0) {
-    log(LogLevel::kInfo, options_.folder + ": recovered offsets up to " +
-                             std::to_string(recovery_.next_offset) + ", of which the table holds " +
-                             std::to_string(flushed_to_));
-  }
   return ok_status();
 }
 
-// Takes one frame of the log back into schema and tail. Frames below flushed_to_ only tell what the schema was.
 Status BucketEngine::replay(const ReplayedFrame& frame) {
   if (!replayed_from_) replayed_from_ = frame.first_offset;
-  RecordBatch all;
-  RecordBatch unflushed;
-  std::size_t position = 0;
-  for (std::size_t i = 0; i < frame.record_bytes.size(); ++i) {
-    const std::string_view record = frame.records.substr(position, frame.record_bytes[i]);
-    position += frame.record_bytes[i];
-    all.add_encoded(record);
-    const std::uint64_t offset = frame.first_offset + i;
-    if (offset >= flushed_to_) {
-      unflushed.add_encoded(record);
-    } else if (offset >= table_->checkpointed_to()) {
-      claimed_.add_encoded(record);
-    }
+  return replay_frame(frame, {table_->checkpointed_to(), flushed_to_, &schema_, &tail_,
+                              &unflushed_bytes_, &claimed_});
+}
+
+// Also where the options want none but an earlier opening left some.
+Status BucketEngine::open_dead_letters() {
+  const EngineOptions options = dead_letter_options(options_);
+  bool wanted = options_.admission.on_conflict == ConflictPolicy::kDeadLetter;
+  if (!wanted && options_.has_table) {
+    PERSISTING_ASSIGN_OR_RETURN(wanted, environment_.file_system->exists(options.folder));
   }
-  Result<SchemaPtr> admitted = admit(schema_, all, frame.first_offset);
-  if (!admitted) {
-    return Error{ErrorCode::kCorruption, Component::kWal,
-                 "the log holds records that its own schema refuses: " + admitted.error().message};
-  }
-  schema_ = std::move(admitted).value();
-  if (unflushed.empty()) return ok_status();
-  tail_.append(unflushed, frame.timestamp_us);
-  unflushed_bytes_ += unflushed.byte_size();
+  if (!wanted) return ok_status();
+  PERSISTING_ASSIGN_OR_RETURN(dead_letters_, open(options, environment_));
   return ok_status();
 }
 

@@ -7,49 +7,16 @@
 #include <nanoarrow/nanoarrow.hpp>
 
 #include "persisting/log.h"
+#include "persisting/msgpack_writer.h"
 
+#include "engine/slice_cursor.h"
 #include "engine/table_rows.h"
 #include "schema/admission.h"
 #include "schema/arrow_convert.h"
+#include "schema/normalizer.h"
 
 namespace persisting {
 namespace {
-
-// Rows that cross into the table at a time: large enough for full pages, small enough to bound the copy.
-constexpr std::size_t batch_rows = 65'536;
-constexpr std::size_t batch_bytes = 16 << 20;
-
-// Walks slices and gives Arrow batches of bounded size; the source of a flush's stream.
-class SliceCursor {
- public:
-  SliceCursor(std::vector<TailSlice> slices, ArrowBatchBuilder builder)
-      : slices_(std::move(slices)), builder_(std::move(builder)) {}
-
-  Result<bool> next(ArrowArray* out) {
-    std::size_t bytes = 0;
-    while (slice_ < slices_.size() && builder_.rows() < batch_rows && bytes < batch_bytes) {
-      const TailSlice& slice = slices_[slice_];
-      const std::size_t index = slice.first + record_;
-      const std::string_view record = slice.chunk->record(index);
-      PERSISTING_RETURN_IF_ERROR(builder_.append(slice.chunk->first_offset() + index,
-                                                 slice.chunk->timestamp_us(index), record));
-      bytes += record.size();
-      if (++record_ == slice.count) {
-        ++slice_;
-        record_ = 0;
-      }
-    }
-    if (builder_.rows() == 0) return false;
-    PERSISTING_RETURN_IF_ERROR(builder_.finish(out));
-    return true;
-  }
-
- private:
-  const std::vector<TailSlice> slices_;
-  ArrowBatchBuilder builder_;
-  std::size_t slice_ = 0;
-  std::size_t record_ = 0;
-};
 
 // Reads a table's rows and encodes them anew under another schema; the source of a rewrite's stream.
 class RewriteCursor {
@@ -129,12 +96,16 @@ Status make_cursor_stream(const Schema& schema, std::shared_ptr<Cursor> cursor,
   return ok_status();
 }
 
-// Marks every integer column as one that may hold values without an exact double: nothing is known of rows that no
-// checkpoint has seen.
+// Marks every integer column as one that may hold values without an exact double, and every decimal as one that may have
+// all its digits: nothing is known of rows that no checkpoint has seen.
 void assume_inexact(std::vector<SchemaField>& fields) {
   for (SchemaField& field : fields) {
-    if (field.type.kind == TypeKind::kInt64) field.type.has_inexact_integers = true;
-    assume_inexact(field.type.children);
+    FieldType& type = field.type;
+    const bool is_uint64 = type.kind == TypeKind::kNumber && type.number == NumberType::kUInt64;
+    if (type.kind == TypeKind::kInt64 || is_uint64) type.has_inexact_integers = true;
+    if (type.kind == TypeKind::kDecimal)
+      type.whole_digits = static_cast<std::uint8_t>(msgpack::max_decimal_digits - type.scale);
+    assume_inexact(type.children);
   }
 }
 
@@ -167,13 +138,7 @@ Status BucketTable::recover(const TableOpener& opener, NewerVersions newer) {
     log(LogLevel::kWarning, folder_ + ": the table's column '" + column +
                                 "' has a type that no record holds; readers do not see it");
   }
-  if (snapshot->rows() < checkpoint_.flushed_to) {
-    return Error{ErrorCode::kCorruption, Component::kTable,
-                 folder_ + ": version " + std::to_string(snapshot->version()) +
-                     " of the table holds " + std::to_string(snapshot->rows()) +
-                     " rows, but the checkpoint says that " +
-                     std::to_string(checkpoint_.flushed_to) + " were flushed"};
-  }
+  PERSISTING_RETURN_IF_ERROR(check_has_flushed_rows(folder_, checkpoint_, *snapshot));
   checkpoint_.table = table_->version();
   checkpoint_.flushed_to = snapshot->rows();
   return ok_status();
@@ -214,12 +179,19 @@ Result<SchemaPtr> BucketTable::complete_schema(const SchemaPtr& replayed, bool l
 
 Status BucketTable::begin_epoch(std::uint64_t epoch) {
   checkpoint_.epoch = epoch;
-  return write_checkpoint(file_system_, folder_, checkpoint_);
+  return save_checkpoint();
+}
+
+Status BucketTable::save_checkpoint() {
+  PERSISTING_RETURN_IF_ERROR(write_checkpoint(file_system_, folder_, checkpoint_));
+  saved_version_ = checkpoint_.table.version;
+  return ok_status();
 }
 
 Status BucketTable::flush(const std::vector<TailSlice>& slices, const SchemaPtr& schema) {
+  if (broken_) return *broken_;
   if (!slices.empty()) PERSISTING_RETURN_IF_ERROR(append(slices, schema));
-  return write_checkpoint(file_system_, folder_, checkpoint_);
+  return save_checkpoint();
 }
 
 Status BucketTable::append(const std::vector<TailSlice>& slices, const SchemaPtr& schema) {
@@ -228,10 +200,9 @@ Status BucketTable::append(const std::vector<TailSlice>& slices, const SchemaPtr
 
   AppendSummary summary{checkpoint_.flushed_to, 0};
   for (const TailSlice& slice : slices) summary.rows += slice.count;
-  PERSISTING_ASSIGN_OR_RETURN(ArrowBatchBuilder builder, ArrowBatchBuilder::make(schema));
+  PERSISTING_ASSIGN_OR_RETURN(auto cursor, SliceCursor::make(slices, schema));
   nanoarrow::UniqueArrayStream stream;
-  PERSISTING_RETURN_IF_ERROR(make_cursor_stream(
-      *schema, std::make_shared<SliceCursor>(slices, std::move(builder)), stream.get()));
+  PERSISTING_RETURN_IF_ERROR(make_cursor_stream(*schema, std::move(cursor), stream.get()));
   PERSISTING_RETURN_IF_ERROR(table_->append(stream.get(), summary));
 
   // From here on the table holds the rows: even if the checkpoint cannot be written they must not be appended again.
@@ -256,6 +227,100 @@ Status BucketTable::evolve(const SchemaPtr& schema) {
   fields.insert(fields.end(), change.added.fields().begin(), change.added.fields().end());
   table_schema_ = Schema(std::move(fields));
   return ok_status();
+}
+
+Status BucketTable::alter(const SchemaPtr& schema, const ColumnChange& change) {
+  if (broken_) return *broken_;
+  const std::uint64_t before = table_->version().version;
+  Status altered = alter_columns(schema, change);
+  if (altered) {
+    Checkpoint changed = checkpoint_;
+    changed.schema = *schema;
+    changed.table = table_->version();
+    altered = write_checkpoint(file_system_, folder_, changed);
+    if (altered) {
+      checkpoint_ = std::move(changed);
+      saved_version_ = checkpoint_.table.version;
+    }
+  }
+  if (!altered && table_->version().version != before) {
+    broken_ = with_context(altered.error(),
+                           "a change of the schema failed half-way; open the bucket again");
+  }
+  return altered;
+}
+
+Status BucketTable::alter_columns(const SchemaPtr& schema, const ColumnChange& change) {
+  if (table_->snapshot() == nullptr) return ok_status();
+  std::vector<SchemaField> columns = table_schema_.fields();
+  const auto column = std::ranges::find(columns, change.name, &SchemaField::name);
+  switch (change.kind) {
+    case ColumnChange::Kind::kNone:
+      return alter_known_columns(schema);
+    case ColumnChange::Kind::kDrop:
+      if (column == columns.end()) return ok_status();
+      PERSISTING_RETURN_IF_ERROR(table_->drop_columns({change.name}));
+      columns.erase(column);
+      break;
+    case ColumnChange::Kind::kRename:
+      if (column == columns.end()) return ok_status();
+      PERSISTING_RETURN_IF_ERROR(table_->rename_columns({{change.name, change.new_name}}));
+      column->name = change.new_name;
+      break;
+  }
+  table_schema_ = Schema(std::move(columns));
+  return ok_status();
+}
+
+// Rows without a column for a field read its default: before that changes they get the column, with what they read so
+// far.
+Status BucketTable::alter_known_columns(const SchemaPtr& schema) {
+  std::vector<SchemaField> known;
+  for (const SchemaField& field : schema->fields()) {
+    const std::optional<std::size_t> before = checkpoint_.schema.find(field.name);
+    if (!before) continue;
+    const std::string& old_default = checkpoint_.schema.fields()[*before].default_value;
+    if (table_schema_.find(field.name) || field.default_value != old_default)
+      known.push_back({field.name, field.type, old_default});
+  }
+  normalize_defaults(&known);
+  return evolve(std::make_shared<const Schema>(std::move(known)));
+}
+
+// A flush may have changed columns and then failed: the checkpoint's schema does not go with that version.
+Status BucketTable::check_settled() const {
+  if (broken_) return *broken_;
+  if (table_->version() == checkpoint_.table) return ok_status();
+  return Error{ErrorCode::kIo, Component::kTable,
+               folder_ + ": the last flush ended half-way; flush before compacting"};
+}
+
+Result<CompactedFragments> BucketTable::compact(const TableCompaction& compaction) {
+  PERSISTING_RETURN_IF_ERROR(check_settled());
+  PERSISTING_ASSIGN_OR_RETURN(const CompactedFragments figures, table_->compact(compaction));
+  checkpoint_.table = table_->version();
+  PERSISTING_RETURN_IF_ERROR(save_checkpoint());
+  return figures;
+}
+
+std::unique_ptr<TableMerge> BucketTable::begin_merge() {
+  return broken_ ? nullptr : table_->begin_merge();
+}
+
+Result<CompactedFragments> BucketTable::commit_merge(TableMerge& merge) {
+  PERSISTING_RETURN_IF_ERROR(check_settled());
+  const Result<CompactedFragments> figures = table_->commit_merge(merge);
+  // Also where it failed: another program's version may have been taken over first.
+  checkpoint_.table = table_->version();
+  if (!figures) return figures.error();
+  PERSISTING_RETURN_IF_ERROR(save_checkpoint());
+  return figures;
+}
+
+Result<RemovedVersions> BucketTable::remove_old_versions(std::uint64_t kept) {
+  PERSISTING_RETURN_IF_ERROR(check_settled());
+  if (saved_version_ != checkpoint_.table.version) PERSISTING_RETURN_IF_ERROR(save_checkpoint());
+  return table_->remove_old_versions(kept);
 }
 
 Status BucketTable::rewrite(const SchemaPtr& schema) {

@@ -7,7 +7,8 @@
 namespace persisting {
 namespace {
 
-constexpr SealedFormat format{"PRSTCKPT", 1};
+// Version 1 had schemas of version 1; see schema/schema.cc.
+constexpr SealedFormat format{"PRSTCKPT", 2};
 
 std::string checkpoint_path(const std::string& folder) { return folder + "/CHECKPOINT"; }
 
@@ -78,6 +79,15 @@ Status write_checkpoint(FileSystem& file_system, const std::string& folder,
              {"manifest_checksum", to_signed(checkpoint.table.manifest.checksum)},
              {"files", std::move(files)},
              {"schema", Bytes{checkpoint.schema.serialize()}}});
+}
+
+Status check_has_flushed_rows(const std::string& folder, const Checkpoint& checkpoint,
+                              const TableSnapshot& table) {
+  if (table.rows() >= checkpoint.flushed_to) return ok_status();
+  return Error{ErrorCode::kCorruption, Component::kTable,
+               folder + ": version " + std::to_string(table.version()) + " of the table holds " +
+                   std::to_string(table.rows()) + " rows, but the checkpoint says that " +
+                   std::to_string(checkpoint.flushed_to) + " were flushed"};
 }
 
 }  // namespace persisting

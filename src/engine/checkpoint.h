@@ -27,4 +27,8 @@ Result<std::optional<Checkpoint>> read_checkpoint(FileSystem& file_system,
 Status write_checkpoint(FileSystem& file_system, const std::string& folder,
                         const Checkpoint& checkpoint);
 
+// kCorruption where a version of the table lacks rows that the checkpoint says were flushed.
+Status check_has_flushed_rows(const std::string& folder, const Checkpoint& checkpoint,
+                              const TableSnapshot& table);
+
 }  // namespace persisting

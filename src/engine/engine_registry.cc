@@ -1,6 +1,5 @@
 #include "engine/engine_registry.h"
 
-#include <atomic>
 #include <cassert>
 #include <filesystem>
 #include <optional>
@@ -9,6 +8,7 @@
 #include "persisting/log.h"
 
 #include "base/fork_generation.h"
+#include "base/per_process.h"
 
 namespace persisting {
 namespace {
@@ -53,6 +53,21 @@ std::optional<std::string> difference(const EngineOptions& open, const EngineOpt
     return found;
   if (auto found = differs("max_buffer_bytes", open.max_buffer_bytes, asked.max_buffer_bytes))
     return found;
+  if (auto found = differs("maintenance", open.maintenance.enabled, asked.maintenance.enabled))
+    return found;
+  if (auto found = differs("maintenance_bytes_per_second", open.maintenance.bytes_per_second,
+                           asked.maintenance.bytes_per_second))
+    return found;
+  if (auto found = differs("on_conflict", static_cast<int>(open.admission.on_conflict),
+                           static_cast<int>(asked.admission.on_conflict))) {
+    return found;
+  }
+  if (auto found = differs("refuse (single records)", open.admission.refuse_single_records,
+                           asked.admission.refuse_single_records)) {
+    return found;
+  }
+  if (auto found = differs("enable_metrics", open.metrics, asked.metrics)) return found;
+  if (open.declaration != asked.declaration) return "another schema or other defaults";
   if (asked.topic.num_buckets != 0 && open.topic.num_buckets != 0) {
     if (auto found = differs("num_buckets", open.topic.num_buckets, asked.topic.num_buckets))
       return found;
@@ -83,17 +98,9 @@ EngineLease::~EngineLease() {
   }
 }
 
-EngineRegistry::EngineRegistry() : fork_generation_(fork_generation()) {}
-
-// Never destroyed: leases may outlive static destruction. No lock, which a thread of the parent could hold at a fork.
 EngineRegistry& EngineRegistry::instance() {
-  static constinit std::atomic<EngineRegistry*> current{nullptr};
-  EngineRegistry* registry = current.load(std::memory_order_acquire);
-  if (registry != nullptr && registry->fork_generation_ == fork_generation()) return *registry;
-  auto* const made = new EngineRegistry;
-  if (current.compare_exchange_strong(registry, made, std::memory_order_acq_rel)) return *made;
-  delete made;
-  return *registry;
+  static constinit PerProcess<EngineRegistry> registry;
+  return registry.instance();
 }
 
 Result<std::shared_ptr<EngineLease>> EngineRegistry::open(const EngineOptions& options,
@@ -139,6 +146,7 @@ void EngineRegistry::release(const std::string& key, const std::shared_ptr<Bucke
     if (--entry->second.leases > 0) return;
     entry->second.state = State::kClosing;
   }
+  engine->end_metering();  // who has closed a bucket is not to meet it in the next scrape
   Executors::instance().flush.submit([this, key, engine] {
     if (const Status status = engine->shut_down(); !status) {
       log(LogLevel::kError, engine->options().folder + ": closing: " + status.error().message);

@@ -60,9 +60,6 @@ class EngineRegistry {
     std::vector<std::function<void()>> when_released;
   };
 
-  EngineRegistry();
-
-  const std::uint64_t fork_generation_;
   std::mutex mutex_;
   std::condition_variable changed_;
   // Under mutex_.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/frame_records.h"
+
 namespace persisting {
 namespace {
 
@@ -36,23 +38,18 @@ Status LogSalvage::read(std::uint64_t first, std::uint64_t end, const Consumer& 
       PERSISTING_ASSIGN_OR_RETURN(bytes_, file_system_.read_file(frame.segment->path));
       loaded_ = frame.segment;
     }
-    wal::FrameDecoder decoder(frame.segment->seed);
+    wal::FrameDecoder decoder(frame.segment->seed, frame.segment->version);
     wal::DecodedFrame decoded;
     if (!decoder.decode(bytes_, frame.position, &decoded)) {
       return wal::wal_error(ErrorCode::kIo, frame.segment->path + ": byte " +
                                                 std::to_string(frame.position) +
                                                 ": changed while it was read");
     }
+    PERSISTING_ASSIGN_OR_RETURN(const RecordBatch all, frame_records(decoded.replayed()));
     std::vector<std::string_view> records;
-    std::size_t position = 0;
-    std::uint64_t offset = frame.first_offset;
     const std::uint64_t begin = std::max(first, frame.first_offset);
-    for (const std::uint32_t length : decoded.record_bytes) {
-      if (offset >= begin && offset < end)
-        records.push_back(decoded.records.substr(position, length));
-      position += length;
-      ++offset;
-    }
+    for (std::uint64_t offset = begin; offset < std::min(end, frame.end_offset); ++offset)
+      records.push_back(all[offset - frame.first_offset]);
     PERSISTING_RETURN_IF_ERROR(consume(begin, decoded.timestamp_us, records));
     first = begin + records.size();
   }

@@ -62,10 +62,10 @@ Result<std::optional<Struct>> read_sealed_file(FileSystem& file_system, const st
   if (load_little_endian<std::uint64_t>(file.data() + sealed.size()) != checksum64(sealed)) {
     return corrupt(path + ": checksum differs");
   }
-  if (version != format.version) {
+  if (version == 0 || version > format.version) {
     return make_error(ErrorCode::kUnsupported,
                       path + ": format version " + std::to_string(version) +
-                          "; this library reads version " + std::to_string(format.version));
+                          "; this library reads versions up to " + std::to_string(format.version));
   }
   if (load_little_endian<std::uint32_t>(file.data() + 12) != sealed.size() - head_bytes) {
     return corrupt(path + ": byte 12: length differs from the file's");

@@ -18,7 +18,7 @@ namespace persisting {
 
 struct SealedFormat {
   std::string_view magic;  // 8 bytes
-  std::uint32_t version;
+  std::uint32_t version;   // that is written; it and those before it are read
 };
 
 // Replaces `path` durably.

@@ -17,11 +17,8 @@ Error stream_error(ArrowArrayStream* stream, int code) {
                    std::string(text != nullptr ? text : std::generic_category().message(code))};
 }
 
-namespace {
-
-// Calls `consume` with the stream's schema and each of its arrays.
 Status for_each_array(ArrowArrayStream* stream,
-                      const std::function<Status(const ArrowSchema&, const ArrowArray&)>& consume) {
+                      const std::function<Status(const ArrowSchema&, ArrowArray&)>& consume) {
   nanoarrow::UniqueSchema schema;
   if (const int code = stream->get_schema(stream, schema.get()); code != 0)
     return stream_error(stream, code);
@@ -34,7 +31,12 @@ Status for_each_array(ArrowArrayStream* stream,
   }
 }
 
-}  // namespace
+Status check_row_count(std::uint64_t first, std::uint64_t count, std::uint64_t given) {
+  if (given == count) return ok_status();
+  return Error{ErrorCode::kCorruption, Component::kTable,
+               "the table gave " + std::to_string(given) + " of the " + std::to_string(count) +
+                   " rows from offset " + std::to_string(first) + " on"};
+}
 
 Result<RecordBatch> read_rows(const TableSnapshot& snapshot, std::uint64_t first,
                               std::uint64_t count, const Schema& schema,
@@ -43,14 +45,10 @@ Result<RecordBatch> read_rows(const TableSnapshot& snapshot, std::uint64_t first
   nanoarrow::UniqueArrayStream stream;
   PERSISTING_RETURN_IF_ERROR(snapshot.scan(first, count, stream.get()));
   PERSISTING_RETURN_IF_ERROR(
-      for_each_array(stream.get(), [&](const ArrowSchema& arrow, const ArrowArray& rows) {
+      for_each_array(stream.get(), [&](const ArrowSchema& arrow, ArrowArray& rows) {
         return decode_rows(arrow, rows, schema, first + records.size(), &records, timestamps);
       }));
-  if (records.size() != count) {
-    return Error{ErrorCode::kCorruption, Component::kTable,
-                 "the table gave " + std::to_string(records.size()) + " of the " +
-                     std::to_string(count) + " rows from offset " + std::to_string(first) + " on"};
-  }
+  PERSISTING_RETURN_IF_ERROR(check_row_count(first, count, records.size()));
   return records;
 }
 

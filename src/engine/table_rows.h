@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
+
+#include <nanoarrow/nanoarrow.hpp>
 
 #include "persisting/record.h"
 
@@ -17,6 +20,13 @@ namespace persisting {
 Result<RecordBatch> read_rows(const TableSnapshot& snapshot, std::uint64_t first,
                               std::uint64_t count, const Schema& schema,
                               std::vector<std::int64_t>* timestamps = nullptr);
+
+// Calls `consume` with the stream's type and each of its arrays, which it may move out.
+Status for_each_array(ArrowArrayStream* stream,
+                      const std::function<Status(const ArrowSchema&, ArrowArray&)>& consume);
+
+// kCorruption where a scan of `count` rows from offset `first` on gave another number.
+Status check_row_count(std::uint64_t first, std::uint64_t count, std::uint64_t given);
 
 // What a stream of the table says of its failure.
 Error stream_error(ArrowArrayStream* stream, int code);

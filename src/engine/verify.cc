@@ -1,7 +1,7 @@
 #include "engine/verify.h"
 
 #include <algorithm>
-#include <charconv>
+#include <memory>
 #include <utility>
 
 #include "engine/backend_options.h"
@@ -41,14 +41,6 @@ Result<VerifyReport> finish_verify(FileSystem& file_system, BucketInspection* in
   return inspection->report();
 }
 
-// The number at the end of "bucket_7"; 0 where there is none.
-std::uint32_t bucket_id_of(const std::string& folder) {
-  const std::size_t digits = folder.find_last_not_of("0123456789") + 1;
-  std::uint32_t id = 0;
-  std::from_chars(folder.data() + digits, folder.data() + folder.size(), id);
-  return id;
-}
-
 // Fills a new bucket with what is whole of a damaged one.
 class Salvage {
  public:
@@ -66,6 +58,10 @@ class Salvage {
       options.bucket_id = inspection_.identity()->bucket_id;
       options.topic = inspection_.identity()->topic;
     }
+    if (const auto& checkpoint = inspection_.checkpoint())
+      options.initial_schema = std::make_shared<const Schema>(checkpoint->schema);
+    // Without that schema values may come before the type that held them all.
+    options.admission.on_conflict = ConflictPolicy::kStringify;
     EngineEnvironment environment = default_environment();
     environment.file_system = &file_system_;
     environment.open_table = format.open;
