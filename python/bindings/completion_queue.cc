@@ -8,16 +8,59 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "arrow_capsule.h"
 #include "bindings.h"
 #include "decode.h"
 #include "errors.h"
 
 namespace persisting::python {
 
+namespace {
+
+// Names of methods that are called for every put: made once.
+PyObject* interned(const char* name) { return PyUnicode_InternFromString(name); }
+
+nb::object call(nb::handle object, PyObject* method) {
+  nb::object result = nb::steal(PyObject_CallMethodNoArgs(object.ptr(), method));
+  if (!result.is_valid()) throw nb::python_error();
+  return result;
+}
+
+nb::object call(nb::handle object, PyObject* method, nb::handle argument) {
+  nb::object result = nb::steal(PyObject_CallMethodOneArg(object.ptr(), method, argument.ptr()));
+  if (!result.is_valid()) throw nb::python_error();
+  return result;
+}
+
+nb::object running_loop() {
+  static nb::object* const function =
+      new nb::object(nb::module_::import_("asyncio").attr("get_running_loop"));
+  return (*function)();
+}
+
+// The queue of a loop. Usually there is one loop, which is remembered; not kept alive.
+std::shared_ptr<CompletionQueue> queue_of(const nb::object& loop) {
+  static nb::object* const known_loop = new nb::object();  // a weak reference
+  static std::shared_ptr<CompletionQueue>& known_queue = *new std::shared_ptr<CompletionQueue>();
+  if (known_loop->is_valid() && PyWeakref_GetObject(known_loop->ptr()) == loop.ptr())
+    return known_queue;
+  known_queue = nb::cast<std::shared_ptr<CompletionQueue>>(
+      nb::module_::import_("persisting._mailbox").attr("mailbox")());
+  *known_loop = nb::steal(PyWeakref_NewRef(loop.ptr(), nullptr));
+  if (!known_loop->is_valid())
+    PyErr_Clear();  // a loop without weak references is asked for each time
+  return known_queue;
+}
+
+}  // namespace
+
 nb::object outcome_to_python(const Outcome& outcome) {
   if (const Error* error = std::get_if<Error>(&outcome)) raise(*error);
-  if (const RecordBatch* records = std::get_if<RecordBatch>(&outcome))
-    return decode_records(*records);
+  if (const RecordPagePtr* page = std::get_if<RecordPagePtr>(&outcome)) return decode_page(**page);
+  if (const ArrowStreamPtr* stream = std::get_if<ArrowStreamPtr>(&outcome))
+    return move_to_capsule(stream->get(), stream_capsule);
+  if (const CompactionReport* report = std::get_if<CompactionReport>(&outcome))
+    return decode_report(*report);
   if (const std::uint64_t* offset = std::get_if<std::uint64_t>(&outcome)) return nb::int_(*offset);
   return nb::none();
 }
@@ -47,10 +90,10 @@ nb::object Operation::result_or_future() {
       return outcome_to_python(outcome_);
     }
   }
-  auto queue = nb::cast<std::shared_ptr<CompletionQueue>>(
-      nb::module_::import_("persisting._mailbox").attr("mailbox")());
-  const nb::object future =
-      nb::module_::import_("asyncio").attr("get_running_loop")().attr("create_future")();
+  static PyObject* const create_future = interned("create_future");
+  const nb::object loop = running_loop();
+  std::shared_ptr<CompletionQueue> queue = queue_of(loop);
+  const nb::object future = call(loop, create_future);
   future_ = future;
   if (subscription_ != nullptr) {
     queue->remember_wait(shared_from_this());
@@ -71,7 +114,9 @@ nb::object Operation::result_or_future() {
 void Operation::settle() {
   const nb::object future = std::move(future_);
   subscription_.reset();
-  if (!future.is_valid() || nb::cast<bool>(future.attr("done")())) return;  // abandoned, cancelled
+  static PyObject* const done = interned("done");
+  static PyObject* const set_result = interned("set_result");
+  if (!future.is_valid() || call(future, done).ptr() == Py_True) return;  // abandoned, cancelled
   nb::object result;
   try {
     result = outcome_to_python(outcome_);
@@ -79,7 +124,7 @@ void Operation::settle() {
     future.attr("set_exception")(error.value());
     return;
   }
-  future.attr("set_result")(result);
+  call(future, set_result, result);
 }
 
 void Operation::abandon() {

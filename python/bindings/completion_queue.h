@@ -13,7 +13,7 @@
 
 #include <nanobind/nanobind.h>
 
-#include "persisting/record.h"
+#include "persisting/record_page.h"
 #include "persisting/storage_backend.h"
 
 namespace persisting::python {
@@ -22,8 +22,9 @@ namespace nb = nanobind;
 
 class CompletionQueue;
 
-// What an asynchronous call gives: nothing, an offset, records, or an error.
-using Outcome = std::variant<std::monostate, std::uint64_t, RecordBatch, Error>;
+// What an asynchronous call gives: nothing, an offset, records, an Arrow stream, a report, or an error.
+using Outcome = std::variant<std::monostate, std::uint64_t, RecordPagePtr, ArrowStreamPtr,
+                             CompactionReport, Error>;
 
 template <typename T>
 Outcome to_outcome(Result<T> result) {

@@ -7,13 +7,17 @@
 #include "persisting/record.h"
 #include "persisting/storage_backend.h"
 
+#include "plain_encode.h"
+
 namespace persisting::python {
 
 namespace nb = nanobind;
 
-// Appends a dict as one record. Raises TypeError or ValueError naming the field (`what` first, e.g. "record 3");
-// the batch is then not to be used.
-void encode_record(nb::handle record, const std::string& what, RecordBatch& batch);
+// A dict behind what `sink` holds; a dict as one record; a list of dicts. Raise TypeError or ValueError naming record and field.
+// `shape`: of the records before, and then of the last one.
+void append_record(nb::handle record, RecordShape& shape, ByteSink& sink);
+RecordBatch encode_record(nb::handle record, RecordShape& shape);
+RecordBatch encode_records(nb::handle records, RecordShape& shape);
 
 // A backend's options.
 OptionMap encode_options(const nb::dict& options);

@@ -18,6 +18,8 @@ nb::object exception_class(const Error& error) {
       return nb::borrow(PyExc_IndexError);
     case ErrorCode::kSchema:
       return own("SchemaError");
+    case ErrorCode::kBusy:
+      return own("BusyError");
     default:
       return own(error.component == Component::kWal ? "WALError" : "StorageError");
   }

@@ -1,6 +1,6 @@
 // From the library's errors to Python's exceptions, in one place.
-// kInvalidArgument: ValueError; kWrongType: TypeError; kSchema: SchemaError; kOutOfRange: IndexError; else WALError for
-// the log's component and StorageError for the rest.
+// kInvalidArgument: ValueError; kWrongType: TypeError; kSchema: SchemaError; kOutOfRange: IndexError; kBusy: BusyError;
+// else WALError for the log's component and StorageError for the rest.
 // Threads: call with the GIL held.
 #pragma once
 

@@ -8,6 +8,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
+#include "arrow_capsule.h"
 #include "errors.h"
 #include "lance_engine.h"
 
@@ -55,31 +56,16 @@ int guarded(char** error, Body body) {
   return 1;
 }
 
-// Moves an Arrow struct out of a PyCapsule of the Arrow PyCapsule interface.
-template <typename T>
-void move_from_capsule(const nb::object& capsule, const char* name, T* out) {
-  T* source = static_cast<T*>(PyCapsule_GetPointer(capsule.ptr(), name));
-  if (source == nullptr) throw nb::python_error();
-  *out = *source;
-  source->release = nullptr;
+nb::list list_of(const char* const* texts, std::size_t count) {
+  nb::list list;
+  for (std::size_t i = 0; i < count; ++i) list.append(texts[i]);
+  return list;
 }
 
-// Moves an Arrow struct into a PyCapsule, which releases it unless its consumer has.
-template <typename T>
-nb::object move_to_capsule(T* source, const char* name) {
-  auto owned = std::make_unique<T>(*source);
-  source->release = nullptr;
-  PyObject* capsule = PyCapsule_New(owned.get(), name, [](PyObject* self) {
-    T* held = static_cast<T*>(PyCapsule_GetPointer(self, PyCapsule_GetName(self)));
-    if (held->release != nullptr) held->release(held);
-    delete held;
-  });
-  if (capsule == nullptr) {
-    *source = *owned;
-    throw nb::python_error();
-  }
-  (void)owned.release();
-  return nb::steal(capsule);
+nb::dict dict_of(const persisting_key_value* pairs, std::size_t count) {
+  nb::dict dict;
+  for (std::size_t i = 0; i < count; ++i) dict[pairs[i].key] = pairs[i].value;
+  return dict;
 }
 
 void release_if_held(ArrowArrayStream* stream) {
@@ -106,7 +92,7 @@ int describe(void*, persisting_lance_dataset* dataset, std::uint64_t* version, s
     const nb::object described = call("describe")(from_handle(dataset));
     *version = nb::cast<std::uint64_t>(described[0]);
     *rows = nb::cast<std::uint64_t>(described[1]);
-    move_from_capsule(described[2], "arrow_schema", schema);
+    move_from_capsule(described[2], schema_capsule, schema);
   });
 }
 
@@ -121,13 +107,9 @@ int scan(void*, persisting_lance_dataset* dataset, std::uint64_t offset, std::ui
          char** error) {
   return guarded(error, [&] {
     nb::object names = nb::none();
-    if (column_count > 0) {
-      nb::list list;
-      for (std::size_t i = 0; i < column_count; ++i) list.append(columns[i]);
-      names = std::move(list);
-    }
+    if (column_count > 0) names = list_of(columns, column_count);
     move_from_capsule(nb::object(call("scan")(from_handle(dataset), offset, limit, names)),
-                      "arrow_array_stream", stream);
+                      stream_capsule, stream);
   });
 }
 
@@ -135,7 +117,7 @@ int write_fragments(void*, const char* path, persisting_lance_dataset* base, int
                     ArrowArrayStream* stream, persisting_lance_fragments** fragments, char** files,
                     char** error) {
   const int code = guarded(error, [&] {
-    const nb::object capsule = move_to_capsule(stream, "arrow_array_stream");
+    const nb::object capsule = move_to_capsule(stream, stream_capsule);
     const nb::object written = call("write_fragments")(path, from_handle(base), mode, capsule);
     *files = copy_string(nb::cast<std::string>(written[1]));
     *fragments = to_handle<persisting_lance_fragments>(nb::borrow(written[0]));
@@ -148,22 +130,85 @@ int commit(void*, const char* path, std::uint64_t read_version, int mode,
            persisting_lance_fragments* fragments, const persisting_key_value* properties,
            std::size_t property_count, persisting_lance_dataset** dataset, char** error) {
   return guarded(error, [&] {
-    nb::dict pairs;
-    for (std::size_t i = 0; i < property_count; ++i) pairs[properties[i].key] = properties[i].value;
-    *dataset = to_handle<persisting_lance_dataset>(
-        call("commit")(path, read_version, mode, from_handle(fragments), pairs));
+    *dataset = to_handle<persisting_lance_dataset>(call("commit")(
+        path, read_version, mode, from_handle(fragments), dict_of(properties, property_count)));
   });
 }
 
 int add_columns(void*, persisting_lance_dataset* dataset, ArrowSchema* columns,
                 persisting_lance_dataset** evolved, char** error) {
   const int code = guarded(error, [&] {
-    const nb::object capsule = move_to_capsule(columns, "arrow_schema");
+    const nb::object capsule = move_to_capsule(columns, schema_capsule);
     *evolved =
         to_handle<persisting_lance_dataset>(call("add_columns")(from_handle(dataset), capsule));
   });
   if (columns->release != nullptr) columns->release(columns);
   return code;
+}
+
+int drop_columns(void*, persisting_lance_dataset* dataset, const char* const* columns,
+                 std::size_t column_count, persisting_lance_dataset** changed, char** error) {
+  return guarded(error, [&] {
+    *changed = to_handle<persisting_lance_dataset>(
+        call("drop_columns")(from_handle(dataset), list_of(columns, column_count)));
+  });
+}
+
+int rename_columns(void*, persisting_lance_dataset* dataset, const persisting_key_value* renames,
+                   std::size_t rename_count, persisting_lance_dataset** changed, char** error) {
+  return guarded(error, [&] {
+    *changed = to_handle<persisting_lance_dataset>(
+        call("rename_columns")(from_handle(dataset), dict_of(renames, rename_count)));
+  });
+}
+
+int merge_fragments(void*, persisting_lance_dataset* dataset, std::uint64_t first,
+                    std::uint64_t count, persisting_lance_fragments** merged, char** files,
+                    char** error) {
+  return guarded(error, [&] {
+    const nb::object written = call("merge_fragments")(from_handle(dataset), first, count);
+    *files = copy_string(nb::cast<std::string>(written[1]));
+    *merged = to_handle<persisting_lance_fragments>(nb::borrow(written[0]));
+  });
+}
+
+int commit_merged(void*, persisting_lance_dataset* dataset,
+                  persisting_lance_fragments* const* merged, std::size_t merged_count,
+                  persisting_lance_dataset** compacted, char** error) {
+  return guarded(error, [&] {
+    nb::list handles;
+    for (std::size_t i = 0; i < merged_count; ++i) handles.append(from_handle(merged[i]));
+    *compacted =
+        to_handle<persisting_lance_dataset>(call("commit_merged")(from_handle(dataset), handles));
+  });
+}
+
+int indexed_fragments(void*, persisting_lance_dataset* dataset, std::uint64_t* count,
+                      char** error) {
+  return guarded(error, [&] {
+    *count = nb::cast<std::uint64_t>(call("indexed_fragments")(from_handle(dataset)));
+  });
+}
+
+int commit_in_place(void*, persisting_lance_dataset* dataset, persisting_lance_fragments* merged,
+                    const persisting_key_value* properties, std::size_t property_count,
+                    persisting_lance_dataset** replaced, char** error) {
+  return guarded(error, [&] {
+    *replaced = to_handle<persisting_lance_dataset>(call("commit_in_place")(
+        from_handle(dataset), from_handle(merged), dict_of(properties, property_count)));
+  });
+}
+
+int remove_versions(void*, persisting_lance_dataset* dataset, const std::uint64_t* versions,
+                    std::size_t version_count, std::uint64_t* removed, std::uint64_t* bytes,
+                    char** error) {
+  return guarded(error, [&] {
+    nb::list numbers;
+    for (std::size_t i = 0; i < version_count; ++i) numbers.append(versions[i]);
+    const nb::object figures = call("remove_versions")(from_handle(dataset), numbers);
+    *removed = nb::cast<std::uint64_t>(figures[0]);
+    *bytes = nb::cast<std::uint64_t>(figures[1]);
+  });
 }
 
 void free_string(void*, char* string) { std::free(string); }
@@ -180,6 +225,13 @@ constexpr persisting_lance_engine engine{
     .drop_fragments = drop<persisting_lance_fragments>,
     .commit = commit,
     .add_columns = add_columns,
+    .drop_columns = drop_columns,
+    .rename_columns = rename_columns,
+    .merge_fragments = merge_fragments,
+    .commit_merged = commit_merged,
+    .indexed_fragments = indexed_fragments,
+    .commit_in_place = commit_in_place,
+    .remove_versions = remove_versions,
     .free_string = free_string,
 };
 

@@ -4,6 +4,7 @@
 #include <nanobind/stl/string.h>
 
 #include "bindings.h"
+#include "decode.h"
 
 namespace persisting::python {
 
@@ -18,15 +19,17 @@ void bind_log(nb::module_& module) {
           if (Py_IsInitialized() == 0) return;
           const nb::gil_scoped_acquire gil;
           try {
-            (*target)(static_cast<int>(event.level), event.message);
+            const nb::object bucket = event.bucket_id ? nb::cast(*event.bucket_id) : nb::none();
+            (*target)(static_cast<int>(event.level), event.message, event.event, event.topic,
+                      bucket, decode_value(event.fields));
           } catch (nb::python_error& error) {
             error.discard_as_unraisable("persisting log sink");
           }
         });
       },
       nb::arg("sink").none(),
-      "Send the core's messages to sink(level, message), level 0 debug to 3 error; None discards "
-      "them.");
+      "Send the core's messages to sink(level, message, event, topic, bucket, fields), level 0 "
+      "debug to 3 error; None discards them.");
 }
 
 }  // namespace persisting::python

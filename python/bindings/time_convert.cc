@@ -42,6 +42,11 @@ bool is_datetime(PyObject* object) {
   return PyDateTime_Check(object) != 0;
 }
 
+bool is_exact_datetime(PyObject* object) {
+  ensure_datetime_api();
+  return PyDateTime_CheckExact(object) != 0;
+}
+
 bool is_date(PyObject* object) {
   ensure_datetime_api();
   return PyDate_Check(object) != 0;
@@ -65,6 +70,11 @@ Timestamp timestamp_of(PyObject* datetime) {
 Date date_of(PyObject* date) {
   ensure_datetime_api();
   return {static_cast<std::int32_t>(days_since_epoch(date))};
+}
+
+bool is_python_time(Timestamp timestamp) {
+  return timestamp.microseconds >= first_day * day_us &&
+         timestamp.microseconds < (last_day + 1) * day_us;
 }
 
 PyObject* make_datetime(Timestamp timestamp) {

@@ -11,10 +11,13 @@ namespace persisting::python {
 namespace nb = nanobind;
 
 bool is_datetime(PyObject* object);
-bool is_date(PyObject* object);  // true for datetimes as well
+bool is_exact_datetime(PyObject* object);  // of no subclass
+bool is_date(PyObject* object);            // true for datetimes as well
 // An aware datetime as an instant, a naive one as a wall-clock reading.
 Timestamp timestamp_of(PyObject* datetime);
 Date date_of(PyObject* date);
+// Whether make_datetime() can make it.
+bool is_python_time(Timestamp timestamp);
 
 // New references. Raise ValueError outside the years 1 to 9999, which Python's types cannot hold.
 PyObject* make_datetime(Timestamp timestamp);

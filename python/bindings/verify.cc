@@ -5,6 +5,7 @@
 
 #include "bindings.h"
 #include "errors.h"
+#include "gil.h"
 #include "lance_engine.h"
 
 namespace persisting::python {
@@ -34,30 +35,22 @@ Report to_dict(const VerifyReport& report) {
   return out;
 }
 
-// Runs `work`, which may call the Lance engine from any thread, without the GIL.
-template <typename Work>
-auto without_gil(Work work) {
-  ensure_lance_engine();
-  auto result = [&] {
-    const nb::gil_scoped_release released;
-    return work();
-  }();
-  return value_or_raise(std::move(result));
-}
-
 }  // namespace
 
 void bind_verify(nb::module_& module) {
   module.def(
       "verify_bucket",
       [](const std::string& folder) {
-        return to_dict(without_gil([&] { return verify_bucket(folder); }));
+        ensure_lance_engine();
+        return to_dict(value_or_raise(without_gil([&] { return verify_bucket(folder); })));
       },
       nb::arg("folder"), "Used by persisting.verify.");
   module.def(
       "repair_bucket",
       [](const std::string& folder, const std::string& into) -> Report {
-        const RepairReport report = without_gil([&] { return repair_bucket(folder, into); });
+        ensure_lance_engine();
+        const RepairReport report =
+            value_or_raise(without_gil([&] { return repair_bucket(folder, into); }));
         nb::list lost;
         for (const OffsetRange& range : report.lost) lost.append(to_range(range));
         Report out;
