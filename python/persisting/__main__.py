@@ -1,5 +1,5 @@
 """``python -m persisting`` is the command ``persisting``."""
 
-from persisting.cli import app
+from persisting.cli import main
 
-app(prog_name="persisting")
+main()
