@@ -2,13 +2,17 @@
 
 `persisting.queue` has the backends and the queue itself; importing it registers the backends with
 the installed Pulsing. This module holds the version, the errors, and what looks after stored
-buckets.
+buckets and reads them beside their writer.
 """
 
-from persisting._errors import SchemaError, StorageError, WALError
+from persisting._errors import BusyError, SchemaError, StorageError, WALError
 from persisting._verify import Finding, RepairReport, VerifyReport, repair, verify
+from persisting._view import BucketFolder, BucketView, find_buckets, open_view
 
 __all__ = [
+    "BucketFolder",
+    "BucketView",
+    "BusyError",
     "Finding",
     "RepairReport",
     "SchemaError",
@@ -16,6 +20,8 @@ __all__ = [
     "VerifyReport",
     "WALError",
     "__version__",
+    "find_buckets",
+    "open_view",
     "repair",
     "verify",
 ]

@@ -9,6 +9,10 @@ class StorageError(Exception):
     """
 
 
+class BusyError(StorageError):
+    """Another process holds the bucket; the message names its pid. Nothing was done."""
+
+
 class WALError(StorageError):
     """The write-ahead log failed.
 

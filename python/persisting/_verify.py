@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from persisting import _core
+from persisting._folders import DEAD_LETTERS, bucket_folders
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,15 @@ class VerifyReport:
 
 @dataclass(frozen=True)
 class RepairReport:
-    """What :func:`repair` saved, and the offsets of the damaged bucket that it could not save."""
+    """What :func:`repair` saved, and the offsets of the damaged bucket that it could not save.
+
+    ``dead_letters`` says the same of the bucket's dead letters; None where there were none.
+    """
 
     before: VerifyReport
     records: int
     lost: list[tuple[int, int]]
+    dead_letters: RepairReport | None = None
 
 
 def verify(path: str | os.PathLike[str]) -> list[VerifyReport]:
@@ -75,7 +80,15 @@ def repair(bucket: str | os.PathLike[str], into: str | os.PathLike[str]) -> Repa
     Records keep their order and times, and get offsets without gaps. The damaged bucket stays as it
     is. ``into`` must not exist (ValueError).
     """
-    result = _core.repair_bucket(os.fspath(bucket), os.fspath(into))
+    report = _repair(Path(bucket), Path(into))
+    letters = Path(bucket) / DEAD_LETTERS
+    if not letters.is_dir():
+        return report
+    return replace(report, dead_letters=_repair(letters, Path(into) / DEAD_LETTERS))
+
+
+def _repair(bucket: Path, into: Path) -> RepairReport:
+    result = _core.repair_bucket(str(bucket), str(into))
     return RepairReport(
         _to_report(result["before"]),
         result["records"],
@@ -84,15 +97,10 @@ def repair(bucket: str | os.PathLike[str], into: str | os.PathLike[str]) -> Repa
 
 
 def _buckets(path: Path) -> list[Path]:
-    if not path.is_dir():
-        raise ValueError(f"{path} is no folder")
-    names = ("BUCKET", "CHECKPOINT", "wal", "data.lance")
-    if any((path / name).exists() for name in names):
-        return [path]
-    found = {each.parent for name in names for each in path.rglob(name)}
-    if not found:
+    folders = bucket_folders(path)
+    if not folders:
         raise ValueError(f"{path} holds no bucket")
-    return sorted(found)
+    return folders
 
 
 def _to_report(result: dict[str, Any]) -> VerifyReport:

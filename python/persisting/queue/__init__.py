@@ -11,7 +11,8 @@ Importing this registers the durable backends with the installed Pulsing, under 
 """
 
 from persisting import _logging
-from persisting._errors import SchemaError, StorageError, WALError
+from persisting._core import decode_record
+from persisting._errors import BusyError, SchemaError, StorageError, WALError
 from persisting.queue.backends import LanceBackend, MemoryBackend, PersistingBackend
 from persisting.queue.manager import StorageManager
 from persisting.queue.protocol import StorageBackend
@@ -23,6 +24,7 @@ from persisting.queue.writer import QueueWriter, write_queue
 
 __all__ = [
     "BucketStorage",
+    "BusyError",
     "LanceBackend",
     "MemoryBackend",
     "PersistingBackend",
@@ -34,6 +36,7 @@ __all__ = [
     "StorageError",
     "StorageManager",
     "WALError",
+    "decode_record",
     "get_backend_class",
     "list_backends",
     "read_queue",

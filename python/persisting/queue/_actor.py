@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from persisting._errors import SchemaError, StorageError, WALError
+from persisting._errors import BusyError, SchemaError, StorageError, WALError
 
 if TYPE_CHECKING:
     from persisting.queue.backends import NativeStorage
@@ -25,7 +25,7 @@ _ACTOR_MODULES = frozenset({"pulsing.queue.storage", "pulsing.streaming.storage"
 _MOST_FRAMES = 12
 
 # Special ones first.
-_TELLABLE = (SchemaError, WALError, StorageError, ValueError, TypeError, IndexError)
+_TELLABLE = (SchemaError, WALError, BusyError, StorageError, ValueError, TypeError, IndexError)
 _CLASSES: dict[str, type[Exception]] = {kind.__name__: kind for kind in _TELLABLE}
 _TAGGED = re.compile(rf"({'|'.join(_CLASSES)}): (.*)", re.DOTALL)
 
@@ -59,7 +59,7 @@ def is_made_by_pulsing() -> bool:
 def adapt(backend: "NativeStorage") -> None:
     """Open `backend`, or leave that to its next call; make its errors tell their class."""
     for name in _COROUTINES:
-        setattr(backend, name, _telling(getattr(backend, name)))
+        setattr(backend, name, _telling(backend, name))
     # mypy does not let a method be replaced, which is what is wanted here.
     setattr(backend, "get_stream", _telling_stream(backend.get_stream))  # noqa: B010
     setattr(backend, "total_count", _telling_now(backend.total_count))  # noqa: B010
@@ -98,11 +98,14 @@ def _tagged(error: Exception) -> Exception:
     return kind(f"{kind.__name__}: {error}")
 
 
-def _telling(call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    @functools.wraps(call)
+def _telling(backend: "NativeStorage", name: str) -> Callable[..., Awaitable[Any]]:
+    kind = type(backend)
+
+    @functools.wraps(getattr(kind, name))
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            return await call(*args, **kwargs)
+            # Looked up at each call: tracing replaces methods of the class.
+            return await getattr(kind, name)(backend, *args, **kwargs)
         except _TELLABLE as error:
             raise _tagged(error) from error
 

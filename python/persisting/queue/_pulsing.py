@@ -16,9 +16,9 @@ from collections.abc import AsyncIterator, Awaitable
 from types import ModuleType
 from typing import Any, NoReturn
 
-from persisting._errors import StorageError
+from persisting._check import Record
+from persisting._errors import BusyError, StorageError
 from persisting.queue import _actor
-from persisting.queue._check import Record
 
 _log = logging.getLogger(__name__)
 
@@ -121,6 +121,24 @@ class PulsingBuckets:
                     _raise_translated(error, where)
             await asyncio.sleep(_LOOKUP_PAUSE_SECONDS)
 
+    async def holder(self, bucket_id: int) -> Any:
+        """Return a proxy of the actor that has the bucket open, among all of its name; else None.
+
+        A node that joins makes an actor of its own for a bucket that another still has, where it
+        has not heard of that one; the lock then keeps the bucket from it, and lookups find either.
+        """
+        name = f"bucket_{self._topic}_{bucket_id}"
+        for instance in await self._system.get_named_instances(name):
+            try:
+                proxy = await self._manager.BucketStorage.resolve(
+                    name, system=self._system, node_id=int(instance["node_id"])
+                )
+                if await proxy.stats() is not None:
+                    return proxy
+            except Exception as error:  # noqa: BLE001 - what it was asked for is reported instead
+                _log.debug("an actor of %s does not have it: %s", name, error)
+        return None
+
 
 class RemoteBucket:
     """One bucket behind Pulsing's actor, wherever it runs."""
@@ -159,8 +177,15 @@ class RemoteBucket:
         if self._proxy is None:
             await self.find()
         try:
-            async for records in self._proxy.get_stream(limit, offset, wait, timeout):
-                yield records
+            try:
+                async for records in self._proxy.get_stream(limit, offset, wait, timeout):
+                    yield records
+            except Exception as error:
+                # Then it has yielded nothing yet.
+                if not is_busy(error) or not await self._find_holder():
+                    raise
+                async for records in self._proxy.get_stream(limit, offset, wait, timeout):
+                    yield records
         except Exception as error:  # noqa: BLE001 - Pulsing raises many; re-raised
             self._fail(error)
 
@@ -180,10 +205,11 @@ class RemoteBucket:
             try:
                 answer = await self._call(method, args)
             except Exception as error:
-                if not is_lookup_failure(error):
+                # In both cases the call did nothing: once more, to the right place.
+                if is_lookup_failure(error):
+                    await self.find()
+                elif not is_busy(error) or not await self._find_holder():
                     raise
-                # The bucket has moved, and the call went to nobody: once more, to the new place.
-                await self.find()
                 answer = await self._call(method, args)
         except Exception as error:  # noqa: BLE001 - Pulsing raises many; re-raised
             self._fail(error)
@@ -196,12 +222,18 @@ class RemoteBucket:
             )
         return answer
 
+    async def _find_holder(self) -> bool:
+        holder = await self._source.holder(self._bucket_id)
+        if holder is not None:
+            self._proxy = holder
+        return holder is not None
+
     def _call(self, method: str, args: tuple[Any, ...]) -> Awaitable[Any]:
         call: Awaitable[Any] = getattr(self._proxy, method)(*args)
         return call
 
     def _fail(self, error: Exception) -> NoReturn:
-        if not is_actor_error(error):
+        if not is_actor_error(error) or is_busy(error):
             self._proxy = None  # the bucket may have another owner by now
         _raise_translated(error, self._where)
 
@@ -209,6 +241,11 @@ class RemoteBucket:
 def is_actor_error(error: Exception) -> bool:
     """Whether the bucket's actor itself raised it."""
     return type(error).__name__ == "PulsingActorError"
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether the actor could not open its bucket, which another process has."""
+    return is_actor_error(error) and isinstance(_actor.untagged(str(error)), BusyError)
 
 
 def is_lookup_failure(error: Exception) -> bool:

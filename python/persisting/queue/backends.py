@@ -10,18 +10,31 @@ Elsewhere: `get_meta` and its kin in consumption.py; what differs inside a Pulsi
 
 import asyncio
 import atexit
+import contextlib
 import logging
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+import pyarrow as pa
+
+from persisting import _arrow
+from persisting._check import (
+    MOST,
+    TARGET_ROWS,
+    Record,
+    compaction,
+    seconds,
+    text,
+    whole_number,
+)
 from persisting._core import NativeBackend, stop
+from persisting._declared import declaration
 from persisting._errors import StorageError
 from persisting.queue import _actor
-from persisting.queue._check import Record, seconds, whole_number
 from persisting.queue.consumption import Consumption, cut, indexes_of, rows_at
 from persisting.queue.sync import SyncBackend
 
@@ -36,7 +49,22 @@ class NativeStorage:
         storage_path: folder of this bucket alone; a second process that opens it is refused with
             `StorageError`, which names the holder's pid.
         batch_size: how many records the queue hands over at a time; a hint.
-        options: the backend's own options; an unknown one is ignored with a warning in the log.
+        options: the backend's own options; an unknown one is ignored with a warning in the log. All
+            three backends have these:
+
+            schema: declared fields, as a dict of names and types ("int64", float, numpy.float32,
+                "vector<float32, 768>", a pyarrow type, [str], {"x": float}, …) or an Arrow schema.
+                They keep their types, and a record with any other field is refused, unless
+                "*": "any" is among them. Once declared they stay so.
+            defaults: a dict of field and value; what a record reads that lacks the field. None
+                takes a default away.
+            on_conflict: what becomes of a record whose types do not fit: "reject" (the default:
+                SchemaError), "dead_letter" (kept aside, see `dead_letters`), "stringify" (the field
+                becomes text).
+            refuse: "batch" (the default) or "record": what is refused where one record of a batch
+                does not fit.
+            enable_metrics: bool, False; export the bucket's metrics, and measure the duration of
+                its puts. For all buckets of a process: `persisting.metrics.enable()`.
 
     Raises:
         ValueError, TypeError: an argument or option is wrong, or the folder was written with other
@@ -60,7 +88,13 @@ class NativeStorage:
         self.bucket_id = whole_number("bucket_id", bucket_id)
         self.storage_path = "" if storage_path is None else os.fspath(storage_path)
         self.batch_size = whole_number("batch_size", batch_size, least=1)
+        if options.get("schema") is not None:
+            options["schema"] = declaration(options["schema"])
         self._options = options
+        # Else some records of a put may have no offset.
+        self._keeps_whole_batches = (
+            options.get("on_conflict") != "dead_letter" and options.get("refuse") != "record"
+        )
         self._pid = os.getpid()
         self._puts_under_way = 0
         self._native: NativeBackend
@@ -71,9 +105,14 @@ class NativeStorage:
 
     def _open(self) -> None:
         self._native = NativeBackend(
-            self._kind, self.bucket_id, self.storage_path, self.batch_size, self._options
+            self._kind,
+            self.bucket_id,
+            self.storage_path,
+            self.batch_size,
+            self._options,
+            self._keeps_whole_batches,
         )
-        self._consumption = Consumption(self._native.total_count())
+        self._consumption = Consumption(self._native.field_runs)
         _close_at_exit(self)
         if self._kind != MemoryBackend._kind:  # noqa: SLF001
             weakref.finalize(self, _abandon, self._native, self._pid).atexit = False
@@ -86,23 +125,35 @@ class NativeStorage:
             SchemaError: a field's type does not fit the bucket's.
             WALError, StorageError: the store failed; whether the record survives is not known.
         """
+        if self._native.try_put(record):  # also remembers its fields
+            return
         self._puts_under_way += 1
         try:
             first: Any = self._native.put(record)
             if not isinstance(first, int):
                 first = await first
-            self._consumption.note(first, record)
+            if self._keeps_whole_batches:
+                self._consumption.note(first, record)
         finally:
             self._puts_under_way -= 1
 
-    async def put_batch(self, records: list[Record]) -> None:
-        """Append all records in order, or none. Raises as `put` does."""
+    async def put_batch(self, records: Any) -> None:
+        """Append all records in order, or none. Raises as `put` does.
+
+        Args:
+            records: a list of dicts, or anything with `__arrow_c_stream__` or `__arrow_c_array__`:
+                a table, a record batch, a data frame. Its values stay in Arrow all the way.
+        """
         self._puts_under_way += 1
         try:
-            first: Any = self._native.put_batch(records)
+            if _arrow.is_arrow(records):
+                records = _arrow.record_batch(records)
+                first: Any = self._native.put_arrow(*records.__arrow_c_array__())
+            else:
+                first = self._native.put_batch(records)
             if not isinstance(first, int):
                 first = await first
-            self._consumption.note_batch(first, records)
+            self.note_put(first, records)
         finally:
             self._puts_under_way -= 1
 
@@ -114,14 +165,25 @@ class NativeStorage:
             IndexError: the log was trimmed and no longer holds the offset.
             StorageError: the store failed, or was closed.
         """
-        offset = whole_number("offset", offset)
-        if limit is None:
-            limit = max(self._native.total_count() - offset, 0)
-        else:
-            limit = whole_number("limit", limit)
-        found: Any = self._native.get(limit, offset)
+        found: Any = self._native.get(*self.range_of(limit, offset))
         records: list[Record] = found if isinstance(found, list) else await found
         return records
+
+    async def get_arrow(self, limit: int | None = None, offset: int = 0) -> pa.Table:
+        """Return the records that `get` returns as a table, a column for each field of the schema.
+
+        Raises:
+            As `get`.
+        """
+        found: Any = self._native.get_arrow(*self.range_of(limit, offset))
+        return _arrow.table_of(found if type(found).__name__ == "PyCapsule" else await found)
+
+    def range_of(self, limit: int | None, offset: int) -> tuple[int, int]:
+        """Return the checked limit and offset of a read; without limit up to the end."""
+        offset = whole_number("offset", offset)
+        if limit is None:
+            return max(self._native.total_count() - offset, 0), offset
+        return whole_number("limit", limit), offset
 
     async def get_stream(
         self,
@@ -169,6 +231,60 @@ class NativeStorage:
             return False
         return True
 
+    def schema(self) -> list[dict[str, Any]]:
+        """Return the fields that records have had or that were declared, in order of appearance.
+
+        Each as `name`, `type` (in the words of docs/schema-evolution.md) and `default`.
+        """
+        return self._native.schema()
+
+    def schema_history(self) -> list[dict[str, Any]]:
+        """Return how the schema came to be, oldest change first.
+
+        Each as `offset` (of the first record under it), `change` ("added", "decided", "widened",
+        "text", "declared", "default", "renamed", "dropped"), `field`, `before` and `after` (types,
+        defaults or names; None where there was none).
+        """
+        return self._native.schema_history()
+
+    async def drop_field(self, name: str) -> None:
+        """Take a field out of the schema and of every record so far. A later one may bring it anew.
+
+        Puts wait until it is done: what was put before is flushed first.
+
+        Raises:
+            ValueError: the bucket has no such field.
+            StorageError: the store failed.
+        """
+        done: Any = self._native.drop_field(text("name", name))
+        if done is not None:
+            await done
+
+    async def rename_field(self, name: str, new_name: str) -> None:
+        """Give a field another name, in every record so far.
+
+        Puts wait until it is done: what was put before is flushed first.
+
+        Raises:
+            ValueError: the bucket has no such field, or one of the new name, or no field can have
+                it.
+            StorageError: the store failed.
+        """
+        done: Any = self._native.rename_field(text("name", name), text("new_name", new_name))
+        if done is not None:
+            await done
+
+    async def dead_letters(self, limit: int | None = None, offset: int = 0) -> list[Record]:
+        """Return records that the policy "dead_letter" kept aside, from the `offset`-th on.
+
+        Each as `offset` (that it would have had), `reason` and `record` (bytes: what was put, for
+        `decode_record`). How many there are: `stats()["dead_letters"]`.
+        """
+        most = MOST if limit is None else whole_number("limit", limit)
+        found: Any = self._native.get_dead_letters(most, whole_number("offset", offset))
+        letters: list[Record] = found if isinstance(found, list) else await found
+        return letters
+
     async def flush(self) -> None:
         """Return once everything put before is durable in the backend's final store.
 
@@ -178,6 +294,61 @@ class NativeStorage:
         done: Any = self._native.flush()
         if done is not None:
             await done
+
+    def get_metrics(self) -> dict[str, Any]:
+        """Return the bucket's metrics by name, exported or not; see docs/monitoring.md.
+
+        A counter or gauge is a float, a histogram a dict of `buckets` (upper bound and how many
+        were at most that), `sum` and `count`. Durations are in seconds.
+
+        Raises:
+            StorageError: the backend is closed.
+        """
+        return self._native.get_metrics()
+
+    async def compact(
+        self,
+        progress: Callable[[int, int], object] | None = None,
+        *,
+        target_rows_per_fragment: int = TARGET_ROWS,
+    ) -> dict[str, Any]:
+        """Flush, merge the table's small fragments, and remove its old versions.
+
+        Records, order and offsets stay. Puts and reads go on meanwhile, flushes wait. Dead letters
+        are compacted too, and count in what is returned.
+
+        Args:
+            progress: called in this event loop with the number of fragments merged so far, and of
+                those to merge.
+            target_rows_per_fragment: fragments with fewer rows are merged, into ones of about as
+                many.
+
+        Returns:
+            `fragments_before`, `fragments_after`, `versions_removed`, `bytes_removed` and
+            `duration_seconds`.
+
+        Raises:
+            StorageError: it failed, or the backend has no table. No record is touched by that.
+            ValueError, TypeError: an impossible argument.
+        """
+        rows = compaction(target_rows_per_fragment, progress)
+        report: Any = self._native.compact(rows, None if progress is None else _in_loop(progress))
+        figures: dict[str, Any] = report if isinstance(report, dict) else await report
+        return figures
+
+    def pause_maintenance(self) -> None:
+        """Begin nothing more of the maintenance in the background; a step under way ends.
+
+        Returns at once. Holds until `resume_maintenance`, or until the bucket is opened again.
+
+        Raises:
+            StorageError: the backend is closed, or has no table.
+        """
+        self._native.pause_maintenance()
+
+    def resume_maintenance(self) -> None:
+        """Go on with the maintenance, if there is anything to do. Raises as `pause_maintenance`."""
+        self._native.resume_maintenance()
 
     async def stats(self) -> dict[str, Any]:
         """Return figures of the bucket.
@@ -216,7 +387,7 @@ class NativeStorage:
         `sampled, marked = sampler.sample(ready, batch_size, **sampling_kwargs)`. Returns
         `global_indexes` (offsets) and one entry a record in `samples`. The state is kept in memory
         only: after a restart nothing is consumed, and every stored record is ready with every
-            field.
+            field. So is each under options that keep a part of a batch ("dead_letter", "record").
         """
         fields_known = self._consumption.end if self._puts_under_way else self.total_count()
         return self._consumption.take(
@@ -255,9 +426,14 @@ class NativeStorage:
         if done is not None:
             await done
 
-    def note_put(self, first: int, records: list[Record]) -> None:
-        """Remember, for `get_meta`, the fields of what `sync()` put from offset `first` on."""
-        self._consumption.note_batch(first, records)
+    def note_put(self, first: int, records: Any) -> None:
+        """Remember, for `get_meta`, the fields of what was put from offset `first` on."""
+        if not self._keeps_whole_batches:
+            return
+        if isinstance(records, list | tuple):
+            self._consumption.note_batch(first, records)
+        else:  # Arrow data, whose rows all have the same fields
+            self._consumption.note_rows(first, records.schema.names, records.num_rows)
 
     def sync(self) -> SyncBackend:
         """Return a view of the backend whose methods block."""
@@ -294,6 +470,17 @@ class NativeStorage:
         return f"<{type(self).__name__} bucket {self.bucket_id}{where}, {state}>"
 
 
+def _in_loop(function: Callable[[int, int], object]) -> Callable[[int, int], None]:
+    """Make a thread of the core call `function` in the running loop; not once that is closed."""
+    loop = asyncio.get_running_loop()
+
+    def call(done: int, total: int) -> None:
+        with contextlib.suppress(RuntimeError):  # nobody is there any more to be told
+            loop.call_soon_threadsafe(function, done, total)
+
+    return call
+
+
 class MemoryBackend(NativeStorage):
     """Keeps records in memory; they are gone when the backend is closed. `flush` does nothing."""
 
@@ -308,7 +495,11 @@ class LanceBackend(NativeStorage):
     Options:
         flush_threshold: int, 1000; records in the buffer that start a flush in the background.
         flush_interval: float, 60.0; seconds after which unflushed records are flushed.
+        slow_flush: float, 5.0; seconds beyond which a flush is a warning in the log.
         max_buffer_bytes: int, 256 MiB; unflushed bytes at which puts wait for the flush.
+        maintenance: bool, True; merge small fragments of the table, and remove its old versions, in
+            the background.
+        maintenance_bytes_per_second: int, 64 MiB; what these merges write, on average. 0: no limit.
         allow_network_storage: bool, False; open a bucket on NFS and the like all the same.
     """
 
@@ -326,7 +517,6 @@ class PersistingBackend(NativeStorage):
         max_wal_size: int, 100 MB; bytes of log that force a flush and a new segment.
         compression: None, "zstd", "lz4" or "snappy"; of the log.
         flush_bytes: int, 32 MiB; buffered bytes that start a flush in the background.
-        enable_metrics: bool, False; adds counters to `stats`.
     """
 
     _kind = "persisting"

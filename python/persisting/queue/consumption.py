@@ -11,115 +11,12 @@ Threads:   Consumption is thread-safe; the other classes are thread-compatible.
 """
 
 import threading
-from array import array
-from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from persisting.queue._check import Record, whole_number
-
-_EVERY_FIELD = 0
-
-
-class FieldRuns:
-    """Which fields the records of a bucket were put with, as runs of offsets.
-
-    Invariant: the starts grow strictly, the first is 0; a run ends where the next starts, the last
-    at `end`. Offsets that nobody noted have every field.
-    """
-
-    def __init__(self, recovered: int) -> None:
-        self.end = recovered
-        self._starts = array("Q", [0])
-        self._kinds = array("L", [_EVERY_FIELD])
-        self._fields: list[frozenset[str] | None] = [None]
-        self._kind_of: dict[frozenset[str], int] = {}
-        self._last_names: tuple[str, ...] | None = None
-
-    def note(self, first: int, record: Record) -> None:
-        """Remember the fields of the record put at offset `first`."""
-        names = tuple(record)
-        if first == self.end and names == self._last_names:
-            self.end = first + 1  # the run of the last record goes on
-        else:
-            self._note_run(first, names, 1)
-
-    def note_batch(self, first: int, records: Sequence[Record]) -> None:
-        """Remember the fields of the records put from offset `first` on."""
-        count = 0
-        names: tuple[str, ...] = ()
-        for shape in map(tuple, records):
-            if shape != names and count:
-                self._note_run(first, names, count)
-                first += count
-                count = 0
-            names = shape
-            count += 1
-        if count:
-            self._note_run(first, names, count)
-
-    def ready(self, fields: Iterable[str], low: int, bound: int) -> Iterator[range]:
-        """Yield the offsets of [low, bound), in order, whose records have all `fields`."""
-        wanted = frozenset(fields)
-        if any(field.startswith("_") for field in wanted):
-            return
-        for run in range(bisect_right(self._starts, low) - 1, len(self._starts)):
-            start = max(low, self._starts[run])
-            last = run + 1 == len(self._starts)
-            stop = min(bound, self.end if last else self._starts[run + 1])
-            known = self._fields[self._kinds[run]]
-            if start < stop and (known is None or wanted <= known):
-                yield range(start, stop)
-        if max(low, self.end) < bound:
-            yield range(max(low, self.end), bound)
-
-    def _note_run(self, first: int, names: tuple[str, ...], count: int) -> None:
-        kind = self._kind(names)
-        stop = first + count
-        if first < self.end:
-            self._overwrite(first, stop, kind)  # a put that another one overtook
-            self._last_names = None
-            return
-        if first > self.end:
-            self._append(self.end, _EVERY_FIELD)  # put by somebody else
-        self._append(first, kind)
-        self.end = stop
-        self._last_names = names
-
-    def _kind(self, names: tuple[str, ...]) -> int:
-        fields = frozenset(str(name) for name in names if not str(name).startswith("_"))
-        kind = self._kind_of.get(fields)
-        if kind is None:
-            kind = self._kind_of[fields] = len(self._fields)
-            self._fields.append(fields)
-        return kind
-
-    def _append(self, start: int, kind: int) -> None:
-        if self._starts[-1] == start:  # the last run is empty
-            self._kinds[-1] = kind
-        elif self._kinds[-1] != kind:
-            self._starts.append(start)
-            self._kinds.append(kind)
-
-    def _overwrite(self, first: int, stop: int, kind: int) -> None:
-        for offset in range(first, min(stop, self.end)):
-            run = bisect_right(self._starts, offset) - 1
-            before = self._kinds[run]
-            if before != kind:
-                self._split(offset)
-                if offset + 1 < self.end:
-                    self._split(offset + 1)
-                self._kinds[bisect_right(self._starts, offset) - 1] = kind
-        if stop > self.end:
-            self._append(self.end, kind)
-            self.end = stop
-
-    def _split(self, offset: int) -> None:
-        run = bisect_right(self._starts, offset) - 1
-        if self._starts[run] != offset:
-            self._starts.insert(run + 1, offset)
-            self._kinds.insert(run + 1, self._kinds[run])
+from persisting._check import Record, whole_number
+from persisting._core import FieldRuns
 
 
 class ConsumedOffsets:
@@ -143,9 +40,9 @@ class ConsumedOffsets:
 class Consumption:
     """Ready and consumed records of one bucket."""
 
-    def __init__(self, recovered: int) -> None:
+    def __init__(self, fields: FieldRuns) -> None:
         self._lock = threading.Lock()
-        self._fields = FieldRuns(recovered)
+        self._fields = fields
         self._consumed: dict[str, ConsumedOffsets] = {}
 
     @property
@@ -162,6 +59,11 @@ class Consumption:
         """Remember the fields of the records put from offset `first` on."""
         with self._lock:
             self._fields.note_batch(first, records)
+
+    def note_rows(self, first: int, names: Sequence[str], count: int) -> None:
+        """Remember the fields of rows put from offset `first` on."""
+        with self._lock:
+            self._fields.note_rows(first, list(names), count)
 
     def take(
         self,
@@ -182,8 +84,9 @@ class Consumption:
         batch_size = whole_number("batch_size", batch_size)
         with self._lock:
             consumed = self._consumed.setdefault(task_name, ConsumedOffsets())
-            ranges = self._fields.ready(fields, consumed.low, bound)
-            ready = (offset for offset in chain.from_iterable(ranges) if offset not in consumed)
+            ranges = self._fields.ready(list(fields), consumed.low, bound)
+            offsets = chain.from_iterable(range(start, stop) for start, stop in ranges)
+            ready = (offset for offset in offsets if offset not in consumed)
             if sampler is None:
                 sampled = marked = list(islice(ready, batch_size))
             else:

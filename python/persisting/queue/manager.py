@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from persisting.queue._check import text, whole_number
+from persisting._check import text, whole_number
 from persisting.queue.backends import NativeStorage
 from persisting.queue.registry import get_backend_class
 from persisting.queue.storage import BucketStorage

@@ -11,15 +11,18 @@ Elsewhere: the buckets in manager.py and _pulsing.py, reading on in reader.py.
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, Self
 
+import pyarrow as pa
+
+from persisting import _arrow
+from persisting._check import Record, seconds, text, whole_number
 from persisting._core import bucket_of
 from persisting._errors import StorageError
-from persisting.queue._check import Record, seconds, text, whole_number
 from persisting.queue._pulsing import PulsingBuckets
 from persisting.queue.arrival import wait_for_records
-from persisting.queue.backends import NativeStorage
+from persisting.queue.backends import MemoryBackend, NativeStorage
 from persisting.queue.manager import EmbeddedBuckets, StorageManager, default_storage_path
 from persisting.queue.registry import backend_for_pulsing, get_backend_class
 from persisting.queue.sync import SyncQueue
@@ -34,8 +37,8 @@ class Bucket(Protocol):
         """Append one record."""
         ...
 
-    async def put_batch(self, records: list[Record]) -> Any:
-        """Append all records in order, or none."""
+    async def put_batch(self, records: Any) -> Any:
+        """Append all records in order, or none; a list, or rows if the backend takes them."""
         ...
 
     async def get(self, limit: int, offset: int) -> list[Record]:
@@ -108,6 +111,7 @@ class Queue:
         self.storage_path = os.fspath(storage_path or default_storage_path(topic))
         self.backend = backend
         self.backend_options = dict(backend_options or {})
+        self._takes_arrow = False
         self._source = self._make_source()
         self._buckets: dict[int, Bucket] = {}
         self._closed = False
@@ -119,6 +123,10 @@ class Queue:
     def _make_source(self) -> "_Source":
         if self.system is None:
             backend_class = get_backend_class(self.backend)
+            self._takes_arrow = (
+                issubclass(backend_class, NativeStorage)
+                and backend_class.put_batch is NativeStorage.put_batch
+            )
             return EmbeddedBuckets(
                 StorageManager.default(),
                 self.topic,
@@ -163,17 +171,20 @@ class Queue:
         """Make sure that this node can own buckets. `write_queue` and `read_queue` do it."""
         await self._source.prepare()
 
-    async def put(self, record: Record | list[Record]) -> dict[str, Any] | list[dict[str, Any]]:
-        """Store one record, or a list of them, each in its bucket.
+    async def put(self, record: Any) -> dict[str, Any] | list[dict[str, Any]]:
+        """Store one record, a list of them, or the rows of Arrow data, each in its bucket.
 
-        A list is grouped by bucket and each group stored at once, all groups concurrently.
+        A list is grouped by bucket and each group stored at once, all groups concurrently. So are
+        the rows of anything with `__arrow_c_stream__` or `__arrow_c_array__`: a table, a record
+        batch, a data frame. They stay in Arrow where the queue is embedded and the backend one of
+        the library's; elsewhere they become records.
 
         Returns:
             `{"bucket_id": …, "status": "ok"}`, or a list of these in the order of the records.
 
         Raises:
             TypeError: something that is no dict, or a value that cannot be stored.
-            ValueError: a record lacks the bucket column.
+            ValueError: a record or the Arrow data lack the bucket column.
             SchemaError: a field's type does not fit its bucket.
             StorageError, WALError: a bucket failed.
 
@@ -184,38 +195,60 @@ class Queue:
             bucket_id = self._bucket_id_of(record, None)
             await (await self._bucket(bucket_id)).put(record)
             return {"bucket_id": bucket_id, "status": "ok"}
+        if _arrow.is_arrow(record):
+            batch = _arrow.record_batch(record)
+            self._check_bucket_column(batch.schema.names, "the Arrow data")
+            if self._takes_arrow:
+                return await self._put_rows(batch)
+            record = _records_of(batch)
         if not isinstance(record, list):
             raise TypeError(
-                f"a record must be a dict, or a list of dicts, not {type(record).__name__}"
+                "a record must be a dict, or a list of dicts, or Arrow data, not"
+                f" {type(record).__name__}"
             )
         bucket_ids = [self._bucket_id_of(one, index) for index, one in enumerate(record)]
         groups: dict[int, list[Record]] = {}
         for bucket_id, one in zip(bucket_ids, record, strict=True):
             groups.setdefault(bucket_id, []).append(one)
+        await self._put_groups(groups)
+        return [{"bucket_id": bucket_id, "status": "ok"} for bucket_id in bucket_ids]
+
+    async def _put_rows(self, batch: pa.RecordBatch) -> list[dict[str, Any]]:
+        keys = _records_of(batch.select([self.bucket_column]))
+        bucket_ids = [self._bucket_id_of(one, index) for index, one in enumerate(keys)]
+        places: dict[int, list[int]] = {}
+        for row, bucket_id in enumerate(bucket_ids):
+            places.setdefault(bucket_id, []).append(row)
+        await self._put_groups({bucket_id: batch.take(rows) for bucket_id, rows in places.items()})
+        return [{"bucket_id": bucket_id, "status": "ok"} for bucket_id in bucket_ids]
+
+    async def _put_groups(self, groups: dict[int, Any]) -> None:
         outcomes = await asyncio.gather(
             *(self._put_group(bucket_id, group) for bucket_id, group in groups.items()),
             return_exceptions=True,
         )
         _raise_failure(dict(zip(groups, outcomes, strict=True)))
-        return [{"bucket_id": bucket_id, "status": "ok"} for bucket_id in bucket_ids]
 
     def _bucket_id_of(self, record: Record, index: int | None) -> int:
         which = "the record" if index is None else f"record {index} of the list"
         if not isinstance(record, dict):
             raise TypeError(f"{which} is no dict but {type(record).__name__}; nothing was stored")
+        return self.get_bucket_id(record[self._check_bucket_column(record, which)])
+
+    def _check_bucket_column(self, fields: Iterable[str], which: str) -> str:
         column = self.bucket_column
         if column is None:
             raise ValueError(
                 f"the queue {self.topic!r} was opened for reading, without a bucket column"
             )
-        if column not in record:
-            fields = ", ".join(map(repr, record)) or "none"
+        if column not in fields:
+            known = ", ".join(map(repr, fields)) or "none"
             raise ValueError(
-                f"{which} lacks the bucket column {column!r} (it has {fields}); nothing was stored"
+                f"{which} lacks the bucket column {column!r} (it has {known}); nothing was stored"
             )
-        return self.get_bucket_id(record[column])
+        return column
 
-    async def _put_group(self, bucket_id: int, records: list[Record]) -> None:
+    async def _put_group(self, bucket_id: int, records: Any) -> None:
         bucket = await self._bucket(bucket_id)
         await bucket.put_batch(records)
 
@@ -356,6 +389,14 @@ class Queue:
     def __repr__(self) -> str:
         kind = "embedded" if self.system is None else "over Pulsing"
         return f"<Queue {self.topic!r} {kind}, {self.num_buckets} buckets at {self.storage_path!r}>"
+
+
+def _records_of(batch: pa.RecordBatch) -> list[Record]:
+    """Return the rows as the records that a backend returns for them."""
+    with MemoryBackend(0) as bucket:
+        rows = bucket.sync()
+        rows.put_batch(batch)
+        return rows.get()
 
 
 async def _all_of(calls: list[Awaitable[Any]]) -> list[Any]:

@@ -11,9 +11,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from persisting._check import Record, seconds, whole_number
 from persisting._core import assign_buckets
 from persisting._errors import StorageError
-from persisting.queue._check import Record, seconds, whole_number
 from persisting.queue.queue import Queue
 from persisting.queue.sync import SyncQueueReader
 

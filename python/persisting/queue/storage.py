@@ -8,7 +8,8 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from persisting.queue._check import Record, whole_number
+from persisting._check import Record, whole_number
+from persisting._core import FieldRuns
 from persisting.queue.consumption import Consumption, cut, indexes_of, rows_at
 from persisting.queue.registry import get_backend_class
 
@@ -50,7 +51,7 @@ class BucketStorage:
         # before they first suspend.
         self._consumption: Consumption | None = None
         if not hasattr(self.backend, "get_meta"):
-            self._consumption = Consumption(self.backend.total_count())
+            self._consumption = Consumption(FieldRuns(self.backend.total_count()))
 
     async def put(self, record: Record) -> dict[str, Any]:
         """Append one record; returns `{"status": "ok"}`."""
@@ -62,8 +63,11 @@ class BucketStorage:
             self._consumption.note(first, record)
         return {"status": "ok"}
 
-    async def put_batch(self, records: list[Record]) -> dict[str, Any]:
-        """Append all records in order, or none; returns `{"status": "ok", "count": …}`."""
+    async def put_batch(self, records: Any) -> dict[str, Any]:
+        """Append all records in order, or none; returns `{"status": "ok", "count": …}`.
+
+        Arrow data are for backends that take them.
+        """
         if self._consumption is None:
             await self.backend.put_batch(records)
         else:

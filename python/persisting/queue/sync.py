@@ -9,12 +9,24 @@ Threads:   thread-safe.
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from persisting.queue._check import Record, seconds, whole_number
+from persisting import _arrow
+from persisting._arrow import table_of
+from persisting._check import (
+    MOST,
+    TARGET_ROWS,
+    Record,
+    compaction,
+    seconds,
+    text,
+    whole_number,
+)
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from persisting._core import NativeBackend
     from persisting.queue.backends import NativeStorage
     from persisting.queue.queue import Queue
@@ -79,8 +91,8 @@ class SyncQueue(_Sync):
         super().__init__(queue)
         self._queue = queue
 
-    def put(self, record: Record | list[Record]) -> dict[str, Any] | list[dict[str, Any]]:
-        """Put one record or a list of them; see `Queue.put`."""
+    def put(self, record: Any) -> dict[str, Any] | list[dict[str, Any]]:
+        """Put one record, a list of them, or Arrow data; see `Queue.put`."""
         return self._run(self._queue.put(record))
 
     def get(
@@ -114,8 +126,8 @@ class SyncQueueWriter(_Sync):
         super().__init__(writer.queue)
         self._writer = writer
 
-    def put(self, record: Record | list[Record]) -> dict[str, Any] | list[dict[str, Any]]:
-        """Put one record or a list of them; see `Queue.put`."""
+    def put(self, record: Any) -> dict[str, Any] | list[dict[str, Any]]:
+        """Put one record, a list of them, or Arrow data; see `Queue.put`."""
         return self._run(self._writer.put(record))
 
     def flush(self) -> None:
@@ -174,17 +186,22 @@ class SyncBackend:
         first = self._native.put_sync(record)
         self._backend.note_put(first, [record])
 
-    def put_batch(self, records: list[Record]) -> None:
-        """Append all records in order, or none."""
-        first = self._native.put_batch_sync(records)
+    def put_batch(self, records: Any) -> None:
+        """Append all records in order, or none; a list of dicts, or Arrow data."""
+        if _arrow.is_arrow(records):
+            records = _arrow.record_batch(records)
+            first = self._native.put_arrow_sync(*records.__arrow_c_array__())
+        else:
+            first = self._native.put_batch_sync(records)
         self._backend.note_put(first, records)
 
     def get(self, limit: int | None = None, offset: int = 0) -> list[Record]:
         """Return up to `limit` records (None: all) from `offset` on."""
-        offset = whole_number("offset", offset)
-        if limit is None:
-            limit = max(self._native.total_count() - offset, 0)
-        return self._native.get_sync(whole_number("limit", limit), offset)
+        return self._native.get_sync(*self._backend.range_of(limit, offset))
+
+    def get_arrow(self, limit: int | None = None, offset: int = 0) -> "pa.Table":
+        """Return the same records as a table."""
+        return table_of(self._native.get_arrow_sync(*self._backend.range_of(limit, offset)))
 
     def get_stream(
         self,
@@ -210,9 +227,54 @@ class SyncBackend:
             elif not wait or not run(self._backend.wait_beyond(position, timeout), None):
                 return
 
+    def schema(self) -> list[dict[str, Any]]:
+        """Return the fields; see the backend's `schema`."""
+        return self._native.schema()
+
+    def schema_history(self) -> list[dict[str, Any]]:
+        """Return how the schema came to be; see the backend's `schema_history`."""
+        return self._native.schema_history()
+
+    def drop_field(self, name: str) -> None:
+        """Take a field out of every record so far; see the backend's `drop_field`."""
+        self._native.drop_field_sync(text("name", name))
+
+    def rename_field(self, name: str, new_name: str) -> None:
+        """Give a field another name; see the backend's `rename_field`."""
+        self._native.rename_field_sync(text("name", name), text("new_name", new_name))
+
+    def dead_letters(self, limit: int | None = None, offset: int = 0) -> list[Record]:
+        """Return records that were kept aside; see the backend's `dead_letters`."""
+        most = MOST if limit is None else whole_number("limit", limit)
+        return self._native.get_dead_letters_sync(most, whole_number("offset", offset))
+
     def flush(self) -> None:
         """Return once everything put before is durable in the backend's final store."""
         self._native.flush_sync()
+
+    def get_metrics(self) -> dict[str, Any]:
+        """Return the bucket's metrics by name; see `NativeStorage.get_metrics`."""
+        return self._native.get_metrics()
+
+    def compact(
+        self,
+        progress: Callable[[int, int], object] | None = None,
+        *,
+        target_rows_per_fragment: int = TARGET_ROWS,
+    ) -> dict[str, Any]:
+        """Merge small fragments and remove old versions; see the backend's `compact`.
+
+        `progress` is called from a thread of the core.
+        """
+        return self._native.compact_sync(compaction(target_rows_per_fragment, progress), progress)
+
+    def pause_maintenance(self) -> None:
+        """Begin nothing more in the background; see the backend's `pause_maintenance`."""
+        self._native.pause_maintenance()
+
+    def resume_maintenance(self) -> None:
+        """Go on in the background; see the backend's `resume_maintenance`."""
+        self._native.resume_maintenance()
 
     def stats(self) -> dict[str, Any]:
         """Return figures of the bucket."""

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Self
 
-from persisting.queue._check import Record, text
+from persisting._check import text
 from persisting.queue.queue import Queue
 from persisting.queue.sync import SyncQueueWriter
 
@@ -21,8 +21,8 @@ class QueueWriter:
         self.queue = queue
         self._owns_queue = owns_queue
 
-    async def put(self, record: Record | list[Record]) -> dict[str, Any] | list[dict[str, Any]]:
-        """Store one record or a list of them; see `Queue.put`."""
+    async def put(self, record: Any) -> dict[str, Any] | list[dict[str, Any]]:
+        """Store one record, a list of them, or Arrow data; see `Queue.put`."""
         return await self.queue.put(record)
 
     async def flush(self) -> None:

@@ -5,6 +5,12 @@ from typing import Any, SupportsIndex
 
 Record = dict[str, Any]
 
+#: The largest number that the core takes as a limit.
+MOST = 2**63 - 1
+
+#: Rows that a fragment has after a compaction: Lance's own default.
+TARGET_ROWS = 2**20
+
 
 def whole_number(name: str, value: SupportsIndex, *, least: int = 0) -> int:
     """Return `value` as an int; TypeError if it is none, ValueError below `least`."""
@@ -14,6 +20,13 @@ def whole_number(name: str, value: SupportsIndex, *, least: int = 0) -> int:
     if number < least:
         raise ValueError(f"{name} must be at least {least}, not {number}")
     return number
+
+
+def compaction(target_rows: SupportsIndex, progress: object) -> int:
+    """Return the checked `target_rows_per_fragment`; TypeError if `progress` cannot be called."""
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be a function of two numbers or None, not {progress!r}")
+    return min(whole_number("target_rows_per_fragment", target_rows, least=1), MOST)
 
 
 def seconds(name: str, value: float | None) -> float | None:
