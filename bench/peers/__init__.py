@@ -1,0 +1,1 @@
+"""What the bench measures against, each started by the bench itself."""
