@@ -60,7 +60,9 @@ std::string to_string(const std::bitset<SyscallFaults::call_count>& calls) {
 // Calls whose failure costs nothing: what they would have done is done, or has another way.
 std::bitset<SyscallFaults::call_count> may_fail_silently() {
   std::bitset<SyscallFaults::call_count> calls;
-  for (const Call call : {Call::kClose, Call::kClosedir, Call::kUnlock, Call::kAccess})
+  // A write of zeros makes room, without which appends go on; that of a process id, another call also tells.
+  for (const Call call :
+       {Call::kClose, Call::kClosedir, Call::kUnlock, Call::kAccess, Call::kPwrite})
     calls.set(static_cast<std::size_t>(call));
   return calls;
 }

@@ -2,6 +2,7 @@
 #include "engine/verify.h"
 
 #include <algorithm>
+#include <atomic>
 #include <iostream>
 #include <map>
 #include <set>
@@ -62,7 +63,7 @@ class VerifyTest : public ::testing::Test {
     EngineEnvironment environment = default_environment();
     environment.file_system = &disk_;
     environment.open_table = lance_.opener();
-    environment.now_us = [this] { return 1000 + static_cast<std::int64_t>(records_.size()); };
+    environment.now_us = [this] { return now_us_.load(); };
     auto engine = BucketEngine::open(options, environment);
     EXPECT_TRUE(engine.ok()) << engine.error().message;
     return std::move(engine).value();
@@ -75,6 +76,7 @@ class VerifyTest : public ::testing::Test {
       ASSERT_TRUE(engine.put_batch(testing::batch({record})).ok());
       if (!with_text) record.emplace_back("text", Value());
       records_.push_back(std::move(record));
+      now_us_ += 1;
     }
   }
 
@@ -93,9 +95,8 @@ class VerifyTest : public ::testing::Test {
     const auto checkpoint = read_checkpoint(disk_, folder_);
     std::set<std::string> data;
     for (const TableFile& file : (*checkpoint)->table.files) data.insert(file.name);
-    const std::string head = *lance_.format()
-                                  .inspect(folder_ + "/data.lance")
-                                  ->manifest_path((*checkpoint)->table.version);
+    const auto table = lance_.format().inspect(folder_ + "/data.lance");
+    const std::string head = *(*table)->manifest_path((*checkpoint)->table.version);
     for (const auto& [path, contents] : files_) {
       const std::string name = path.substr(path.rfind('/') + 1);
       if (name == "BUCKET" || name == "CHECKPOINT" || name.ends_with(".wal") || path == head ||
@@ -109,6 +110,7 @@ class VerifyTest : public ::testing::Test {
   PowerCutFileSystem disk_;
   SimulatedLance lance_{disk_};
   std::vector<Struct> records_;
+  std::atomic<std::int64_t> now_us_{1000};  // flushes ask too, in a thread of their own
   std::map<std::string, std::string> files_;
 };
 
@@ -249,7 +251,7 @@ TEST_F(RepairTest, KeepsTheTimesAndTheTopic) {
   EXPECT_EQ((*identity)->bucket_id, 3U);
   EXPECT_EQ((*identity)->topic.topic, "events");
   auto table = lance_.format().inspect(into_ + "/data.lance");
-  const std::uint64_t newest = table->versions()->front();
+  const std::uint64_t newest = (*table)->versions()->front();
   const auto manifest = lance_.open(into_ + "/data.lance", newest);
   const auto rows = lance_.read(into_ + "/data.lance", *manifest);
   ASSERT_TRUE(rows.ok());

@@ -125,13 +125,13 @@ TEST(UnreadableLog, AReadErrorIsAnErrorAndTouchesNothing) {
 // A later library's segment must not be taken for an unfinished one.
 TEST(UnreadableLog, ALaterFormatVersionIsRefusedAndLeftAlone) {
   const std::string path = "/wal/" + wal::segment_name(0, 1);
-  const wal::SegmentHeader header{42, 1, 0, {}};
-  const std::string bytes = wal::encode_segment_header(header, wal::format_version + 1);
+  const std::string bytes = wal::encode_segment_header({42, 1, 0, {}, 3});
   PowerCutFileSystem disk;
   disk.set_file(path, bytes);
   const auto opened = open_log(disk, "/wal");
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(opened.error().message, path + ": format version 3; this library reads version 2");
   EXPECT_EQ(disk.files().at(path), bytes);
 }
 

@@ -22,7 +22,7 @@ DamagedLog::Recipe small(Compression compression) { return {compression, 600, 12
 DamagedLog::Recipe large(Compression compression) {
   constexpr std::uint64_t part = testing::sanitized ? 10 : 1;
   if (compression == Compression::kNone) return {compression, (38 << 10) / part, 700 / part, 4};
-  return {compression, (5 << 10) / part, 300 / part, 2};
+  return {compression, (11 << 9) / part, 300 / part, 2};
 }
 
 std::string with_flip(std::string bytes, std::size_t at, std::uint8_t mask) {

@@ -43,7 +43,12 @@ void check_place(std::string_view file, std::size_t position, const DecodedFrame
   require(position + frame.file_bytes - end < wal::frame_alignment, "only padding follows a frame");
   const std::uint64_t total =
       std::accumulate(frame.record_bytes.begin(), frame.record_bytes.end(), std::uint64_t{0});
-  require(total == frame.records.size(), "a frame's records are as long as it says");
+  if (frame.content() == FrameContent::kArrow) {
+    require(frame.record_bytes.empty() && frame.count > 0, "an Arrow frame has rows, no lengths");
+  } else {
+    require(total == frame.records.size() && frame.count == frame.record_bytes.size(),
+            "a frame's records are as long as it says");
+  }
   const bool is_compressed = file[position + wal::frame_header_bytes + 1] != 0;
   if (is_compressed) return;
   const char* const body =
@@ -53,14 +58,21 @@ void check_place(std::string_view file, std::size_t position, const DecodedFrame
           "records end where the frame does");
 }
 
+// What the log is given to write such a frame.
+WalFrame to_write(const DecodedFrame& frame) {
+  if (frame.content() == FrameContent::kArrow)
+    return WalFrame::arrow(frame.first_offset, frame.timestamp_us, frame.count, frame.records);
+  return {frame.first_offset, frame.timestamp_us, frame.record_bytes, frame.records};
+}
+
 void check_again(const DecodedFrame& frame, Compression codec, std::uint64_t seed) {
-  const ExactBytes bytes = bytes_of(wal::encode_records_frame(
-      {frame.first_offset, frame.timestamp_us, frame.record_bytes, frame.records},
-      frame.durable_up_to, codec, seed));
+  const ExactBytes bytes =
+      bytes_of(wal::encode_frame(to_write(frame), frame.durable_up_to, codec, seed));
   FrameDecoder decoder(seed);
   DecodedFrame again;
   require(decoder.decode(view(bytes), 0, &again), "a frame that was just encoded decodes");
-  require(again.kind == wal::FrameKind::kRecords && again.first_offset == frame.first_offset &&
+  require(again.kind != wal::FrameKind::kCleanEnd && again.content() == frame.content() &&
+              again.count == frame.count && again.first_offset == frame.first_offset &&
               again.durable_up_to == frame.durable_up_to &&
               again.timestamp_us == frame.timestamp_us && again.file_bytes == bytes.size(),
           "a frame's fields survive encoding");
@@ -73,10 +85,9 @@ void check_again(const DecodedFrame& frame, Compression codec, std::uint64_t see
 void check_bytes(std::string_view file, std::size_t position, const DecodedFrame& frame,
                  std::uint64_t seed) {
   const bool is_compressed = file[position + wal::frame_header_bytes + 1] != 0;
-  if (is_compressed || frame.kind != wal::FrameKind::kRecords) return;
-  const EncodedFrame encoded = wal::encode_records_frame(
-      {frame.first_offset, frame.timestamp_us, frame.record_bytes, frame.records},
-      frame.durable_up_to, Compression::kNone, seed);
+  if (is_compressed || frame.kind == wal::FrameKind::kCleanEnd) return;
+  const EncodedFrame encoded =
+      wal::encode_frame(to_write(frame), frame.durable_up_to, Compression::kNone, seed);
   const std::size_t bytes = encoded.head.size() + encoded.records.size();
   require(file.substr(position, bytes) == encoded.head + std::string(encoded.records),
           "a frame without codec is encoded as it was");
@@ -103,9 +114,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view file = view(exact);
 
   wal::FrameDecoder decoder(seed);
+  wal::FrameDecoder decoder_v1(seed, 1);
   wal::DecodedFrame frame;
   do {
+    const bool valid_v1 = decoder_v1.decode(file, position, &frame);
     const bool valid = decoder.decode(file, position, &frame);
+    require(valid_v1 == (valid && frame.kind != wal::FrameKind::kArrow),
+            "version 1 has the same frames, but for those of Arrow data");
     if (valid) {
       check_place(file, position, frame);
       check_bytes(file, position, frame, seed);

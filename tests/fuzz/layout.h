@@ -39,8 +39,12 @@ struct SealedChoices {
   static constexpr std::uint8_t checkpoint_of_schema = 3;
   static constexpr std::uint8_t seal = 4;
   static constexpr std::uint8_t fix_checksum = 8;
+  // What `seal` puts around the payload says that it is of version 1, not of the one that is written.
+  static constexpr std::uint8_t version_1 = 16;
 };
 
 // record_codec: encoded records, one behind the other.
+
+// arrow_ipc: an Arrow IPC stream.
 
 }  // namespace persisting::fuzz

@@ -32,6 +32,8 @@ constexpr std::string_view folder = "/bucket/wal";
 struct Delivered {
   std::uint64_t first_offset;
   std::int64_t timestamp_us;
+  FrameContent content;
+  std::uint32_t count;
   std::vector<std::uint32_t> record_bytes;
   std::string records;
   bool operator==(const Delivered&) const = default;
@@ -55,11 +57,13 @@ wal::SegmentName name_of(const std::string& segment) {
 wal::SegmentEnd end_of(const std::string& segment) {
   const auto [first_offset, epoch] = name_of(segment);
   wal::SegmentEnd end{first_offset, first_offset, 0};
-  wal::FrameDecoder decoder(wal::frame_seed(fuzz::bucket_identity, epoch));
+  const auto header = wal::decode_segment_header(segment);
+  wal::FrameDecoder decoder(wal::frame_seed(fuzz::bucket_identity, epoch),
+                            header ? header->version : wal::format_version);
   wal::DecodedFrame frame;
   std::size_t position = wal::segment_header_bytes;
   while (decoder.decode(segment, position, &frame) && frame.first_offset == end.end_offset) {
-    end.end_offset += frame.record_bytes.size();
+    end.end_offset += frame.count;
     end.last_checksum = frame.checksum;
     position += frame.file_bytes;
   }
@@ -87,6 +91,8 @@ Result<RecoveredLog> recover(PowerCutFileSystem& file_system, std::uint64_t flus
   return wal::recover_log(file_system, options(), flushed_to, [&](const ReplayedFrame& frame) {
     delivered->push_back({frame.first_offset,
                           frame.timestamp_us,
+                          frame.content,
+                          frame.count,
                           {frame.record_bytes.begin(), frame.record_bytes.end()},
                           std::string(frame.records)});
     return ok_status();
@@ -101,11 +107,16 @@ void check_delivered(const std::vector<Delivered>& delivered, std::uint64_t flus
     require(frame.first_offset == next ||
                 (frame.first_offset > next && frame.first_offset <= flushed_to),
             "offsets are consecutive, but for what the table holds");
-    const std::uint64_t bytes =
-        std::accumulate(frame.record_bytes.begin(), frame.record_bytes.end(), std::uint64_t{0});
-    require(bytes == frame.records.size(), "a frame's records are as long as it says");
-    records += frame.record_bytes.size();
-    next = frame.first_offset + frame.record_bytes.size();
+    if (frame.content == FrameContent::kArrow) {
+      require(frame.record_bytes.empty() && frame.count > 0, "an Arrow frame has rows, no lengths");
+    } else {
+      const std::uint64_t bytes =
+          std::accumulate(frame.record_bytes.begin(), frame.record_bytes.end(), std::uint64_t{0});
+      require(bytes == frame.records.size() && frame.count == frame.record_bytes.size(),
+              "a frame's records are as long as it says");
+    }
+    records += frame.count;
+    next = frame.first_offset + frame.count;
   }
   require(report.replayed_records == records, "the report counts what was delivered");
   require(report.next_offset >= next && report.next_offset >= flushed_to,
@@ -145,11 +156,11 @@ void check_goes_on(PowerCutFileSystem& file_system, std::uint64_t flushed_to,
   wal::SegmentWriter writer(file_system, opened, epoch, log);
   const std::array lengths{3U};
   const Status appended =
-      writer.append({wal::encode_records_frame({next, 7, lengths, "new"}, next, Compression::kNone,
-                                               wal::frame_seed(fuzz::bucket_identity, epoch))},
+      writer.append({wal::encode_frame({next, 7, lengths, "new"}, next, Compression::kNone,
+                                       wal::frame_seed(fuzz::bucket_identity, epoch))},
                     next, next + 1);
   require(appended.ok() && writer.finish().ok(), "a recovered log takes records");
-  expected.push_back({next, 7, {3}, "new"});
+  expected.push_back({next, 7, FrameContent::kRecords, 1, {3}, "new"});
 
   std::vector<Delivered> delivered;
   const Result<RecoveredLog> again = recover(file_system, flushed_to, &delivered);

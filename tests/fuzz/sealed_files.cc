@@ -19,6 +19,7 @@
 #include "fuzz/input.h"
 #include "fuzz/layout.h"
 #include "schema/schema.h"
+#include "schema/type_text.h"
 #include "support/power_cut_file_system.h"
 
 namespace persisting::fuzz {
@@ -29,10 +30,18 @@ using testing::PowerCutFileSystem;
 const std::string folder = "/topic/bucket_7";
 constexpr std::uint32_t bucket_id = 7;
 
+// The version of each file that is written; those before it are read too.
+constexpr SealedFormat checkpoint_format{"PRSTCKPT", 2};
+constexpr SealedFormat bucket_format{"PRSTBCKT", 1};
+
+std::uint32_t version_of(std::uint8_t choices, const SealedFormat& format) {
+  return (choices & SealedChoices::version_1) != 0 ? 1 : format.version;
+}
+
 // Puts head and checksum around a payload.
-std::string sealed(std::string_view magic, std::string_view payload) {
+std::string sealed(std::string_view magic, std::uint32_t version, std::string_view payload) {
   std::string file(magic);
-  append_little_endian(file, std::uint32_t{1});
+  append_little_endian(file, version);
   append_little_endian(file, static_cast<std::uint32_t>(payload.size()));
   file += payload;
   append_little_endian(file, checksum64(file));
@@ -40,8 +49,9 @@ std::string sealed(std::string_view magic, std::string_view payload) {
 }
 
 // The file under test.
-std::string file_of(std::uint8_t choices, std::string_view magic, std::string_view bytes) {
-  if ((choices & SealedChoices::seal) != 0) return sealed(magic, bytes);
+std::string file_of(std::uint8_t choices, const SealedFormat& format, std::string_view bytes) {
+  if ((choices & SealedChoices::seal) != 0)
+    return sealed(format.magic, version_of(choices, format), bytes);
   std::string file(bytes);
   if ((choices & SealedChoices::fix_checksum) != 0 && file.size() >= sizeof(std::uint64_t)) {
     file.resize(file.size() - sizeof(std::uint64_t));
@@ -51,12 +61,13 @@ std::string file_of(std::uint8_t choices, std::string_view magic, std::string_vi
 }
 
 // What a file that was read must have been.
-void check_layout(std::string_view file, std::string_view magic) {
+void check_layout(std::string_view file, const SealedFormat& format) {
   constexpr std::size_t head_bytes = 16;
   constexpr std::size_t checksum_bytes = 8;
-  require(file.starts_with(magic) && file.size() >= head_bytes + checksum_bytes,
+  require(file.starts_with(format.magic) && file.size() >= head_bytes + checksum_bytes,
           "a file that is read has its head and checksum");
-  require(load_little_endian<std::uint32_t>(file.data() + 8) == 1, "it is of version 1");
+  const auto version = load_little_endian<std::uint32_t>(file.data() + 8);
+  require(version >= 1 && version <= format.version, "it is of a version that was ever written");
   const std::string_view payload =
       file.substr(head_bytes, file.size() - head_bytes - checksum_bytes);
   require(load_little_endian<std::uint32_t>(file.data() + 12) == payload.size(),
@@ -114,7 +125,7 @@ void check_checkpoint(const std::string& file) {
     return;
   }
   require(checkpoint->has_value(), "a file that is there is read");
-  check_layout(file, "PRSTCKPT");
+  check_layout(file, checkpoint_format);
   require(write_checkpoint(file_system, folder, **checkpoint).ok(), "a checkpoint can be written");
   const std::map<std::string, std::string> written = file_system.files();
   const auto again = read_checkpoint(file_system, folder);
@@ -139,7 +150,7 @@ void check_bucket(const std::string& file) {
             "a bucket is damaged, of another version, or another one");
     return;
   }
-  check_layout(file, "PRSTBCKT");
+  check_layout(file, bucket_format);
   // Whoever knows more than the file completes it, which writes it.
   TopicSettings known = identity->topic;
   if (known.topic.empty()) known.topic = "topic";
@@ -153,9 +164,10 @@ void check_bucket(const std::string& file) {
 }
 
 // Writes the checkpoint's payload around a schema that may be anything.
-void check_checkpoint_of_schema(std::string_view schema) {
+void check_checkpoint_of_schema(std::uint8_t choices, std::string_view schema) {
   PowerCutFileSystem file_system;
-  const Status written = write_sealed_file(file_system, folder + "/CHECKPOINT", {"PRSTCKPT", 1},
+  const SealedFormat format{checkpoint_format.magic, version_of(choices, checkpoint_format)};
+  const Status written = write_sealed_file(file_system, folder + "/CHECKPOINT", format,
                                            Struct{{"epoch", 1},
                                                   {"flushed_to", 2},
                                                   {"table_version", 3},
@@ -178,16 +190,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view bytes = input.rest();
   switch (choices & SealedChoices::kind_mask) {
     case SealedChoices::checkpoint:
-      check_checkpoint(file_of(choices, "PRSTCKPT", bytes));
+      check_checkpoint(file_of(choices, checkpoint_format, bytes));
       break;
     case SealedChoices::bucket:
-      check_bucket(file_of(choices, "PRSTBCKT", bytes));
+      check_bucket(file_of(choices, bucket_format, bytes));
       break;
     case SealedChoices::schema:
       check_schema(bytes);
       break;
     default:
-      check_checkpoint_of_schema(bytes);
+      check_checkpoint_of_schema(choices, bytes);
       break;
   }
   return 0;

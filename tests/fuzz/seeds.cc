@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include <nanoarrow/nanoarrow.hpp>
+
 #include "persisting/msgpack_writer.h"
 #include "persisting/record.h"
 
@@ -22,6 +24,8 @@
 #include "fuzz/input.h"
 #include "fuzz/layout.h"
 #include "schema/admission.h"
+#include "schema/arrow_convert.h"
+#include "schema/arrow_ipc.h"
 #include "support/power_cut_file_system.h"
 #include "wal/frame.h"
 #include "wal/wal.h"
@@ -155,15 +159,22 @@ constexpr std::array codecs = {Compression::kNone, Compression::kZstd, Compressi
 
 std::string name_of(Compression codec) { return std::to_string(static_cast<int>(codec)); }
 
+// Stands for an Arrow IPC stream: the log takes any bytes for one.
+constexpr std::string_view some_stream = "\xff\xff\xff\xff a stream of a few rows";
+
 void add_frames(Corpus* corpus) {
   const std::uint64_t seed = wal::frame_seed(fuzz::bucket_identity, frame_epoch);
   const Frame frame = frame_of(some_records());
   for (const Compression codec : codecs) {
     std::vector<std::string_view> pieces;
     const wal::EncodedFrame first =
-        wal::encode_records_frame({0, 1000, frame.record_bytes, frame.records}, 0, codec, seed);
-    const wal::EncodedFrame end = wal::encode_clean_end(frame.record_bytes.size(), seed);
+        wal::encode_frame({0, 1000, frame.record_bytes, frame.records}, 0, codec, seed);
+    const std::uint64_t next = frame.record_bytes.size();
+    const wal::EncodedFrame second =
+        wal::encode_frame(WalFrame::arrow(next, 2000, 4, some_stream), 0, codec, seed);
+    const wal::EncodedFrame end = wal::encode_clean_end(next + 4, seed);
     first.append_to(&pieces);
+    second.append_to(&pieces);
     end.append_to(&pieces);
     std::string file;
     for (const std::string_view piece : pieces) file += piece;
@@ -176,8 +187,8 @@ void add_frames(Corpus* corpus) {
   }
 }
 
-// Opens the log, puts three records as two frames, and closes it; without `close` the end is not
-// clean.
+// Opens the log, puts three records as two frames, three rows as a third, and closes it; without
+// `close` the end is not clean.
 void write_log(PowerCutFileSystem& file_system, Compression codec, std::uint64_t first_offset,
                bool close) {
   WalOptions options;
@@ -196,7 +207,8 @@ void write_log(PowerCutFileSystem& file_system, Compression codec, std::uint64_t
   (*log)->enqueue({first_offset, 1000, first.record_bytes, first.records});
   require((*log)->commit(first_offset + 2).ok(), "the seeds' log commits");
   (*log)->enqueue({first_offset + 2, 2000, second.record_bytes, second.records});
-  require((*log)->commit(first_offset + 3).ok(), "the seeds' log commits");
+  (*log)->enqueue(WalFrame::arrow(first_offset + 3, 3000, 3, some_stream));
+  require((*log)->commit(first_offset + 6).ok(), "the seeds' log commits");
   if (!close) file_system.stop_at(0);
   require((*log)->close().ok() == close, "a log closes while the power is on");
   if (!close) file_system.restart();
@@ -216,7 +228,7 @@ void add_logs(Corpus* corpus) {
   for (const Compression codec : codecs) {
     PowerCutFileSystem file_system;
     write_log(file_system, codec, 0, true);
-    write_log(file_system, codec, 3, false);
+    write_log(file_system, codec, 6, false);
     const auto files = file_system.files();
     require(files.size() == 2, "the seeds' log has two segments");
     const std::string first = files.begin()->second;
@@ -229,6 +241,9 @@ void add_logs(Corpus* corpus) {
   PowerCutFileSystem file_system;
   write_log(file_system, Compression::kNone, 0, true);
   const std::string whole = file_system.files().begin()->second;
+  std::string version_1 = whole;
+  version_1[wal::segment_magic.size()] = 1;
+  corpus->add("log_recovery", "version-1", log_input(fix, 0, version_1, ""));
   corpus->add("log_recovery", "torn", log_input(0, 0, whole.substr(0, whole.size() - 60), ""));
   std::string lost = whole;
   lost.replace(0, wal::segment_header_bytes, wal::segment_header_bytes, '\0');
@@ -267,14 +282,78 @@ void add_sealed_files(Corpus* corpus) {
   corpus->add("sealed_files", "bucket", bucket_choices + file_system.files().at("/b/BUCKET"));
 
   for (const int nesting : {Record::max_nesting, Record::max_nesting + 1}) {
-    FieldType type{TypeKind::kInt64, false, {}};
-    for (int i = 0; i < nesting; ++i) type = {TypeKind::kList, false, {{"", type}}};
+    FieldType type;
+    type.kind = TypeKind::kInt64;
+    for (int i = 0; i < nesting; ++i) {
+      FieldType list;
+      list.kind = TypeKind::kList;
+      list.children.push_back({"", std::move(type), {}});
+      type = std::move(list);
+    }
     corpus->add("sealed_files", "schema-nesting-" + std::to_string(nesting),
                 static_cast<char>(SealedChoices::schema) + Schema({{"deep", type}}).serialize());
   }
   corpus->add("sealed_files", "schema", static_cast<char>(SealedChoices::schema) + schema);
   corpus->add("sealed_files", "schema-of-checkpoint",
               static_cast<char>(SealedChoices::checkpoint_of_schema) + schema);
+}
+
+void add_stream(Corpus* corpus, const std::string& name, const ArrowSchema& schema,
+                const ArrowArray& rows) {
+  const Result<std::string> stream = encode_ipc(schema, rows);
+  require(stream.ok(), "the seeds' rows can be encoded");
+  corpus->add("arrow_ipc", name, *stream);
+}
+
+// A column whose type, of the C data interface, no record has; with a child where `child` is one.
+void add_foreign_column(Corpus* corpus, const std::string& name, const char* type,
+                        const char* child) {
+  nanoarrow::UniqueSchema schema;
+  ArrowSchemaInit(schema.get());
+  bool made = ArrowSchemaSetTypeStruct(schema.get(), 1) == NANOARROW_OK;
+  ArrowSchema* column = schema->children[0];
+  made = made && ArrowSchemaSetFormat(column, type) == NANOARROW_OK &&
+         ArrowSchemaSetName(column, name.c_str()) == NANOARROW_OK;
+  if (child != nullptr) {
+    made = made && ArrowSchemaAllocateChildren(column, 1) == NANOARROW_OK;
+    ArrowSchemaInit(column->children[0]);
+    made = made && ArrowSchemaSetFormat(column->children[0], child) == NANOARROW_OK;
+  }
+  nanoarrow::UniqueArray rows;
+  made = made && ArrowArrayInitFromSchema(rows.get(), schema.get(), nullptr) == NANOARROW_OK &&
+         ArrowArrayStartAppending(rows.get()) == NANOARROW_OK;
+  for (int i = 0; i < 3; ++i) {
+    made = made && ArrowArrayAppendEmpty(rows->children[0], 1) == NANOARROW_OK &&
+           ArrowArrayAppendNull(rows->children[0], 1) == NANOARROW_OK;
+  }
+  rows->length = rows->children[0]->length;
+  require(made && ArrowArrayFinishBuildingDefault(rows.get(), nullptr) == NANOARROW_OK,
+          "the seeds' columns can be made");
+  add_stream(corpus, name, *schema.get(), *rows.get());
+}
+
+void add_arrow_streams(Corpus* corpus) {
+  RecordBatch records;
+  for (const Struct& fields : some_records()) records.add_encoded(encoded(fields));
+  const Result<SchemaPtr> schema = admit(std::make_shared<const Schema>(), records, 0);
+  require(schema.ok(), "the seeds' records fit together");
+  nanoarrow::UniqueSchema arrow;
+  Result<ArrowBatchBuilder> builder = ArrowBatchBuilder::make(*schema);
+  require(to_arrow_schema(**schema, arrow.get()).ok() && builder.ok(),
+          "the seeds' records have columns");
+  for (std::size_t count = 0; count <= records.size(); count += records.size()) {
+    for (std::size_t i = 0; i < count; ++i) {
+      require(builder->append(i, 1000, records[i]).ok(), "the seeds' records become rows");
+    }
+    nanoarrow::UniqueArray rows;
+    require(builder->finish(rows.get()).ok(), "the seeds' records become rows");
+    add_stream(corpus, count == 0 ? "no-rows" : "rows", *arrow.get(), *rows.get());
+  }
+  add_foreign_column(corpus, "fixed-size-list", "+w:3", "f");
+  add_foreign_column(corpus, "large-list", "+L", "U");
+  add_foreign_column(corpus, "fixed-size-binary", "w:5", nullptr);
+  add_foreign_column(corpus, "decimal", "d:38,5", nullptr);
+  add_foreign_column(corpus, "null", "n", nullptr);
 }
 
 }  // namespace
@@ -290,5 +369,6 @@ int main(int argc, char** argv) {
   persisting::fuzz::add_logs(&corpus);
   persisting::fuzz::add_sealed_files(&corpus);
   persisting::fuzz::add_records(&corpus);
+  persisting::fuzz::add_arrow_streams(&corpus);
   return 0;
 }

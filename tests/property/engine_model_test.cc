@@ -126,7 +126,10 @@ class ModelRun {
     }
     Result<SchemaPtr> admitted = admit(schema(), batch, count());
     const std::uint64_t first = count();
-    const Result<std::uint64_t> offset = engine_->put_batch(batch);
+    std::optional<std::uint64_t> at_once;
+    if (batch.size() == 1) at_once = engine_->try_put(batch[0]);
+    const Result<std::uint64_t> offset =
+        at_once ? Result<std::uint64_t>(*at_once) : engine_->put_batch(batch);
     if (!admitted) {
       RC_ASSERT(!offset.ok());
       RC_ASSERT(offset.error().code == ErrorCode::kSchema);

@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from cluster import Node
 from helpers import check_tables
 from persisting.queue import read_queue, write_queue
 
@@ -93,3 +94,19 @@ async def reader(storage):
     """A reader of the same topic."""
     async with await read_queue(None, "t", storage_path=storage) as reader:
         yield reader
+
+
+@pytest.fixture
+def start_node(storage, tmp_path):
+    """Starts a node of a cluster at an address; all share one folder."""
+    nodes = []
+
+    def start(address, seeds):
+        node = Node(address, str(storage), seeds, tmp_path / f"node{len(nodes)}.log")
+        nodes.append(node)
+        return node
+
+    yield start
+    for node in nodes:
+        if node.process.poll() is None:
+            node.close()

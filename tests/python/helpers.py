@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import lance
+import pyarrow as pa
 
 from persisting.queue import LanceBackend, MemoryBackend, PersistingBackend
 
@@ -85,6 +86,79 @@ def opened_as_it_is(bucket_id, folder):
         return PersistingBackend(bucket_id, folder)
     except ValueError:
         return LanceBackend(bucket_id, folder)
+
+
+def opened(folder, backend=PersistingBackend, **options):
+    """A bucket that flushes and merges when it is told to."""
+    if backend is not MemoryBackend:
+        options = {"flush_interval": 1e6, "maintenance": False} | options
+    return backend(0, folder, **options).sync()
+
+
+def values(bucket, field="f"):
+    return [record[field] for record in bucket.get()]
+
+
+def types_of(bucket):
+    return {field["name"]: field["type"] for field in bucket.schema()}
+
+
+def defaults_of(bucket):
+    return {field["name"]: field["default"] for field in bucket.schema()}
+
+
+def history(bucket):
+    return [tuple(change.values()) for change in bucket.schema_history()]
+
+
+def exactly(value):
+    """A text that only equal values of equal types have."""
+    return repr(value)
+
+
+def check_pylance(folder, bucket):
+    """The official reader finds what get_arrow returns, column by column; get returns the same."""
+    found = bucket.get_arrow()
+    table = lance.dataset(str(folder / "data.lance")).to_table().drop_columns(SYSTEM_COLUMNS)
+    columns = [field.name for field in found.schema if field.type != pa.null()]
+    assert sorted(table.column_names) == sorted(columns)
+    for name in columns:
+        assert table.schema.field(name).type == found.schema.field(name).type
+        assert exactly(table[name].to_pylist()) == exactly(found[name].to_pylist())
+
+
+def ends_by_kill(*command, timeout=60):
+    """Run Python with these arguments, and see that it kills itself by SIGKILL."""
+    ended = subprocess.run(
+        [sys.executable, *map(os.fspath, command)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+
+
+def killed(program, *arguments):
+    """Run a program that has PersistingBackend and the tests' modules, then kill it by SIGKILL."""
+    code = "import os, signal, sys\nfrom persisting.queue import PersistingBackend\n" + program
+    ends_by_kill("-c", code + "\nos.kill(os.getpid(), signal.SIGKILL)", *arguments)
+
+
+def contents_of(folder):
+    """Every file below the folder but LOCK, with its contents."""
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "LOCK"
+    }
+
+
+def log_end(segment):
+    """Return where the last frame of a log's segment ends: behind it zeros wait for more."""
+    frames = Path(segment).read_bytes().rstrip(b"\0")
+    return -(-len(frames) // 8) * 8
 
 
 def emptied(file):

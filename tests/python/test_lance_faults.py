@@ -33,16 +33,16 @@ MOST_CALLS = 14
 # have been hit. A manifest is written under a name with #1 first, and so committed by a link.
 RENAMES = "rename,renameat,renameat2"
 GROUPS = {
-    "log written": ("writev", None, {"N.wal"}),
+    "log written": ("pwritev", None, {"N.wal"}),
     "data renamed": (RENAMES, None, {"N.lance"}),
     "manifest written": ("write,pwrite64", "manifest#1", {"N.manifest#N"}),
     "manifest linked": ("link,linkat", "manifest#1", {"N.manifest"}),
     "manifest synced": ("fsync,fdatasync", "manifest", {"N.manifest"}),
-    "checkpoint written": ("writev", "CHECKPOINT.tmp", {"CHECKPOINT.tmp"}),
+    "checkpoint written": ("pwritev", "CHECKPOINT.tmp", {"CHECKPOINT.tmp"}),
     "checkpoint synced": ("fsync,fdatasync", "CHECKPOINT.tmp", {"CHECKPOINT.tmp"}),
     "checkpoint renamed": (RENAMES, "CHECKPOINT.tmp", {"CHECKPOINT"}),
     "all synced": ("fsync,fdatasync", None, {"N.wal", "N.lance", "_versions", "wal"}),
-    "all written": ("write,pwrite64,writev", None, set()),
+    "all written": ("write,pwrite64,pwritev", None, set()),
 }
 
 FAULTS = ["error=EIO", "error=ENOSPC", "signal=KILL"]

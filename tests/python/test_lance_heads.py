@@ -110,7 +110,7 @@ async def test_a_compaction_by_another_tool_is_kept(tmp_path: Path) -> None:
 
 async def test_a_compaction_while_the_bucket_is_open_is_kept(tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
-    async with PersistingBackend(0, bucket) as backend:
+    async with PersistingBackend(0, bucket, maintenance=False) as backend:
         for record in OLD:
             await backend.put(record)
             await backend.flush()

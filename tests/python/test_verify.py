@@ -10,7 +10,7 @@ import lance
 import pytest
 
 import persisting
-from helpers import check_table
+from helpers import check_table, contents_of
 from persisting import StorageError
 from persisting.queue import PersistingBackend
 
@@ -47,14 +47,6 @@ def flip(file, byte):
     contents = bytearray(file.read_bytes())
     contents[byte] ^= 0x10
     file.write_bytes(contents)
-
-
-def contents_of(folder):
-    return {
-        path.relative_to(folder): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "LOCK"
-    }
 
 
 def data_files(bucket):
@@ -113,12 +105,14 @@ def test_damage_inside_a_data_file_is_found_and_costs_only_its_rows(bucket, tmp_
 
 def test_damage_in_the_log_is_found_to_the_byte(bucket, tmp_path):
     (segment,) = (bucket / "wal").glob("*.wal")
-    flip(segment, segment.stat().st_size // 2)
+    # Behind its frames a log may hold room, where damage costs nothing.
+    middle = len(segment.read_bytes().rstrip(b"\0")) // 2
+    flip(segment, middle)
     (report,) = persisting.verify(bucket)
     assert not report.whole
     finding = next(each for each in report.findings if each.byte is not None)
     assert finding.file == str(segment)
-    assert finding.byte <= segment.stat().st_size // 2 < finding.byte + 200
+    assert finding.byte <= middle < finding.byte + 200
     assert finding.at_stake[1] - finding.at_stake[0] == 1
     with pytest.raises(persisting.WALError, match=r"byte \d+.*persisting repair"):
         PersistingBackend(0, bucket)
@@ -157,7 +151,7 @@ def test_an_open_bucket_is_busy(bucket):
         with pytest.raises(StorageError, match=r"held by process \d+, which is this one"):
             persisting.verify(bucket)
         result = command("verify", bucket)
-    assert result.returncode == 2
+    assert result.returncode == 3
     assert "is held by process" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 

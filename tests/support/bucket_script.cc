@@ -165,10 +165,11 @@ bool ScriptRun::open(std::uint64_t max_wal_bytes) {
 
 bool ScriptRun::drop() {
   if (engine_ == nullptr) return true;
-  const Result<BackendStats> stats = engine_->stats();
-  EXPECT_TRUE(stats.ok());
-  for (const auto& [name, value] : *stats->extra.at("metrics").get_if<Struct>()) {
-    if (name == "persisting_flush_failures_total") flush_failures_ += *value.get_if<std::int64_t>();
+  const Result<std::vector<MetricFamily>> metrics = engine_->get_metrics();
+  EXPECT_TRUE(metrics.ok());
+  for (const MetricFamily& family : *metrics) {
+    if (family.name == "persisting_flush_failures_total")
+      flush_failures_ += static_cast<std::int64_t>(family.samples.front().value);
   }
   const Status status = engine_->shut_down();
   engine_.reset();

@@ -7,7 +7,9 @@
 
 #include <gtest/gtest.h>
 
+#include "support/log_end.h"
 #include "support/power_cut_file_system.h"
+#include "wal/torn_end.h"
 
 namespace persisting::testing {
 namespace {
@@ -19,6 +21,13 @@ std::string make_record(std::mt19937_64& random, std::size_t longest) {
   std::string record(1 + random() % longest, ' ');
   for (char& letter : record) letter = static_cast<char>('a' + random() % 24);
   return record;
+}
+
+// Every third frame or so is one of Arrow data: bytes of which the log knows no more than how many.
+WalFrame make_frame(std::uint64_t first, const std::vector<std::uint32_t>& lengths,
+                    std::string_view records) {
+  if (first % 3 != 1) return {first, append_time, lengths, records};
+  return WalFrame::arrow(first, append_time, static_cast<std::uint32_t>(lengths.size()), records);
 }
 
 }  // namespace
@@ -55,7 +64,7 @@ void DamagedLog::write(const Recipe& recipe) {
         records_ += record;
         record_ends_.push_back(records_.size());
       }
-      wal.enqueue({first, append_time, lengths[f], bodies[f]});
+      wal.enqueue(make_frame(first, lengths[f], bodies[f]));
     }
     ASSERT_TRUE(wal.commit(record_ends_.size()).ok());
   };
@@ -64,36 +73,40 @@ void DamagedLog::write(const Recipe& recipe) {
   const auto is_full = [&] {
     const auto files = disk.files();
     return files.size() == segment_count &&
-           files.rbegin()->second.size() + longest_end >= recipe.segment_bytes;
+           log_end(files.rbegin()->second) + longest_end >= recipe.segment_bytes;
   };
   while (!is_full()) write_round(1 + random() % recipe.most_frames, false);
   // One record, of which only the last round says that it was durable.
   write_round(1, true);
   write_round(recipe.most_frames, false);
-  // As a crash leaves it: without the mark of a clean end.
+  // As a crash leaves it: without the mark of a clean end. The room is cut off later.
   for (const auto& [path, contents] : disk.files()) {
     paths_.push_back(path);
     segments_.push_back(contents);
-    files_.set(path, contents);
   }
   ASSERT_EQ(segments_.size(), segment_count);
 }
 
 void DamagedLog::find_frames() {
+  std::size_t arrow_frames = 0;
   for (std::size_t s = 0; s < segments_.size(); ++s) {
     wal::FrameDecoder decoder(wal::frame_seed(options_.bucket_identity, epoch_));
     wal::DecodedFrame frame;
     std::size_t position = wal::segment_header_bytes;
     for (; decoder.decode(segments_[s], position, &frame); position += frame.file_bytes) {
+      if (frame.content() == FrameContent::kArrow) ++arrow_frames;
       std::uint32_t length = 0;
       std::memcpy(&length, segments_[s].data() + position, sizeof length);
       frames_.push_back({s, position, position + wal::frame_header_bytes + length,
                          position + frame.file_bytes, frame.first_offset,
-                         frame.first_offset + frame.record_bytes.size(), frame.durable_up_to});
+                         frame.first_offset + frame.count, frame.durable_up_to});
     }
-    ASSERT_EQ(position, segments_[s].size());
+    ASSERT_TRUE(wal::is_room(segments_[s], position));
+    segments_[s].resize(position);
+    files_.set(paths_[s], segments_[s]);
   }
   ASSERT_EQ(frames_.back().end_offset, record_ends_.size());
+  ASSERT_TRUE(arrow_frames > 0 && arrow_frames < frames_.size());
 }
 
 std::string DamagedLog::counterfeit(const Frame& frame, std::uint64_t identity,
@@ -107,9 +120,9 @@ std::string DamagedLog::counterfeit(const Frame& frame, std::uint64_t identity,
   }
   // Not these records: capitals.
   for (char& letter : records) letter = static_cast<char>(letter - 'a' + 'A');
-  const wal::EncodedFrame encoded = wal::encode_records_frame(
-      {frame.first_offset, append_time, lengths, records}, frame.durable_up_to,
-      options_.compression, wal::frame_seed(identity, epoch));
+  const wal::EncodedFrame encoded =
+      wal::encode_frame(make_frame(frame.first_offset, lengths, records), frame.durable_up_to,
+                        options_.compression, wal::frame_seed(identity, epoch));
   std::vector<std::string_view> pieces;
   encoded.append_to(&pieces);
   std::string bytes;
@@ -136,8 +149,8 @@ std::optional<std::uint64_t> DamagedLog::expected_end(std::size_t segment, std::
     proven = std::max(proven, frame.durable_up_to);
   }
   if (!is_last) {
-    // Padding has no checksum and no meaning; bytes behind the last frame have no place there.
-    if (damaged_from || bytes.size() > segments_[segment].size()) return std::nullopt;
+    // Padding has no checksum and no meaning; behind the last frame only room has a place.
+    if (damaged_from || !wal::is_room(bytes, segments_[segment].size())) return std::nullopt;
     return record_ends_.size();
   }
   if (!damaged_from) return record_ends_.size();
@@ -147,17 +160,19 @@ std::optional<std::uint64_t> DamagedLog::expected_end(std::size_t segment, std::
 }
 
 bool DamagedLog::is_next(const ReplayedFrame& frame, std::uint64_t next) const {
-  if (frame.first_offset != next || frame.timestamp_us != append_time ||
-      frame.record_bytes.empty() || next + frame.record_bytes.size() > record_ends_.size()) {
-    return false;
-  }
+  if (frame.count == 0 || next + frame.count > record_ends_.size()) return false;
+  std::vector<std::uint32_t> lengths;
   const std::size_t begin = next == 0 ? 0 : record_ends_[next - 1];
   std::size_t end = begin;
-  for (std::size_t i = 0; i < frame.record_bytes.size(); ++i) {
-    end += frame.record_bytes[i];
-    if (end != record_ends_[next + i]) return false;
+  for (std::size_t i = 0; i < frame.count; ++i) {
+    lengths.push_back(static_cast<std::uint32_t>(record_ends_[next + i] - end));
+    end = record_ends_[next + i];
   }
-  return frame.records == std::string_view(records_).substr(begin, end - begin);
+  const WalFrame written =
+      make_frame(next, lengths, std::string_view(records_).substr(begin, end - begin));
+  return frame.first_offset == next && frame.timestamp_us == append_time &&
+         frame.content == written.content && frame.records == written.records &&
+         std::ranges::equal(frame.record_bytes, written.record_bytes);
 }
 
 void DamagedLog::check(std::size_t segment, const std::string& bytes, std::uint64_t proven) {
@@ -183,7 +198,7 @@ void DamagedLog::check(std::size_t segment, const std::string& bytes, std::uint6
       files_, Executors::instance().commit, options_, 0,
       [&](const ReplayedFrame& frame) {
         same = same && is_next(frame, next);
-        next += frame.record_bytes.size();
+        next += frame.count;
         return ok_status();
       },
       [](std::uint64_t, const Status&) {}, &recovery);

@@ -1,4 +1,4 @@
-// A log of two segments, as a crash leaves it, and what opening it must do once some of its bytes are others.
+// A log of two segments with frames of both contents, as a crash leaves it, and what opening it must do once some of its bytes are others.
 // Rule:    docs/formats.md. What is delivered is a prefix of the records with the same bytes, up to the first frame that is
 //          damaged; where anything behind that proves records durable which would be lost, and wherever an older segment is
 //          damaged, opening refuses, names file and byte, and touches nothing.

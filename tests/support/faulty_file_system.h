@@ -158,6 +158,22 @@ class FaultyFileSystem : public FileSystem {
       PERSISTING_RETURN_IF_ERROR(owner_.begin("truncate", path_));
       return under_->truncate(size);
     }
+    Status reserve(std::uint64_t bytes) override {
+      PERSISTING_RETURN_IF_ERROR(owner_.begin("reserve", path_));
+      return under_->reserve(bytes);
+    }
+    // None where the next append is to fail: one into memory cannot.
+    std::uint64_t room() const override {
+      return owner_.fails_next("append", path_) ? 0 : under_->room();
+    }
+    void map(std::uint64_t bytes) override { under_->map(bytes); }
+    bool is_mapped() const override { return under_->is_mapped(); }
+    void append_in_room(std::string_view bytes) override {
+      (void)owner_.begin("append", path_);
+      under_->append_in_room(bytes);
+      const std::lock_guard lock(owner_.mutex_);
+      ++owner_.files_[path_].appended;
+    }
 
    private:
     static std::vector<std::string_view> first_half(const std::vector<std::string_view>& pieces) {
@@ -192,6 +208,13 @@ class FaultyFileSystem : public FileSystem {
     if (hook) hook(call);
     if (fails) return error(verb, path);
     return ok_status();
+  }
+  bool fails_next(const std::string& verb, const std::string& path) const {
+    const std::string call = verb + " " + path.substr(path.rfind('/') + 1);
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t number = trace_.size();
+    return (number >= fail_first_ && number < fail_end_) ||
+           (!fail_prefix_.empty() && call.starts_with(fail_prefix_));
   }
   bool writes_short() const {
     const std::lock_guard lock(mutex_);

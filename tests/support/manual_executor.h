@@ -50,11 +50,12 @@ struct ManualExecutors {
   ManualExecutor commit;
   ManualExecutor flush;
   ManualExecutor read;
-  Executors executors{commit, flush, read};
+  ManualExecutor maintenance;
+  Executors executors{commit, flush, read, maintenance};
 
   // Runs one task of the first executor, from number `start` on, that has any. False: nothing is due.
   bool run_one(std::size_t start) {
-    const std::array all{&commit, &flush, &read};
+    const std::array all{&commit, &flush, &read, &maintenance};
     for (std::size_t i = 0; i < all.size(); ++i) {
       ManualExecutor& executor = *all[(start + i) % all.size()];
       if (!executor.has_due()) continue;
@@ -68,10 +69,10 @@ struct ManualExecutors {
     }
   }
   void pass(Executor::Clock::duration time) {
-    for (ManualExecutor* executor : {&commit, &flush, &read}) executor->pass(time);
+    for (ManualExecutor* executor : {&commit, &flush, &read, &maintenance}) executor->pass(time);
   }
   void clear() {
-    for (ManualExecutor* executor : {&commit, &flush, &read}) executor->clear();
+    for (ManualExecutor* executor : {&commit, &flush, &read, &maintenance}) executor->clear();
   }
 };
 

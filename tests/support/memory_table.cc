@@ -120,6 +120,38 @@ class MemoryTable : public Table {
     next->schema = std::move(wider);
     return publish(std::move(next));
   }
+  // A dropped column stays in the batches under a name that no field has.
+  Status drop_columns(const std::vector<std::string>& names) override {
+    auto next = next_version();
+    for (const std::string& name : names) {
+      const std::int64_t column = find_column(*next->schema.get(), name);
+      if (column < 0) return table_error("no column " + name);
+      nanoarrow::UniqueSchema narrower;
+      ArrowSchemaInit(narrower.get());
+      if (ArrowSchemaSetTypeStruct(narrower.get(), next->schema->n_children - 1) != NANOARROW_OK)
+        return table_error("schema");
+      for (std::int64_t i = 0; i < narrower->n_children; ++i) {
+        narrower->children[i]->release(narrower->children[i]);
+        ArrowSchemaMove(next->schema->children[i < column ? i : i + 1], narrower->children[i]);
+      }
+      next->schema = std::move(narrower);
+      PERSISTING_RETURN_IF_ERROR(rename_in_batches({{name, "dropped.column"}}, next.get()));
+    }
+    return publish(std::move(next));
+  }
+  Status rename_columns(const std::vector<std::pair<std::string, std::string>>& renames) override {
+    auto next = next_version();
+    for (const auto& [from, to] : renames) {
+      if (find_column(*next->schema.get(), from) < 0) return table_error("no column " + from);
+    }
+    PERSISTING_RETURN_IF_ERROR(rename_children(renames, next->schema.get()));
+    for (std::int64_t i = 0; i < next->schema->n_children; ++i) {
+      const std::string name = next->schema->children[i]->name;
+      if (find_column(*next->schema.get(), name) != i) return table_error("two columns " + name);
+    }
+    PERSISTING_RETURN_IF_ERROR(rename_in_batches(renames, next.get()));
+    return publish(std::move(next));
+  }
   Status rewrite(ArrowArrayStream* stream) override {
     ++owner_.rewrites_;
     auto next = std::make_shared<Version>();
@@ -129,8 +161,58 @@ class MemoryTable : public Table {
       return table_error("rewrite changed the number of rows");
     return publish(std::move(next));
   }
+  // The batches are its fragments. They stay: a version of the same rows stands for a merged one.
+  Result<CompactedFragments> compact(const TableCompaction& compaction) override {
+    if (owner_.on_compact_) owner_.on_compact_();
+    if (stored_->versions.empty()) return CompactedFragments{};
+    const std::uint64_t fragments = stored_->versions.back()->batches.size();
+    if (compaction.progress) PERSISTING_RETURN_IF_ERROR(compaction.progress(fragments, fragments));
+    PERSISTING_RETURN_IF_ERROR(publish(next_version()));
+    return CompactedFragments{fragments, 1};
+  }
+  std::unique_ptr<TableMerge> begin_merge() override { return nullptr; }
+  Result<CompactedFragments> commit_merge(TableMerge&) override { return CompactedFragments{}; }
+  Result<RemovedVersions> remove_old_versions(std::uint64_t kept) override {
+    const std::uint64_t old = stored_->versions.size() - std::min(stored_->versions.size(), kept);
+    for (std::uint64_t i = 0; i < old; ++i) stored_->versions.erase(stored_->versions.begin());
+    return RemovedVersions{old, 0};
+  }
 
  private:
+  using Renames = std::vector<std::pair<std::string, std::string>>;
+
+  static std::int64_t find_column(const ArrowSchema& schema, const std::string& name) {
+    for (std::int64_t i = 0; i < schema.n_children; ++i) {
+      if (schema.children[i]->name == name) return i;
+    }
+    return -1;
+  }
+
+  static Status rename_children(const Renames& renames, ArrowSchema* schema) {
+    std::vector<std::pair<std::int64_t, std::string>> found;
+    for (const auto& [from, to] : renames) {
+      const std::int64_t column = find_column(*schema, from);
+      if (column >= 0) found.emplace_back(column, to);
+    }
+    for (const auto& [column, to] : found) {
+      if (ArrowSchemaSetName(schema->children[column], to.c_str()) != NANOARROW_OK)
+        return table_error("schema");
+    }
+    return ok_status();
+  }
+
+  // Other versions keep their schemas.
+  static Status rename_in_batches(const Renames& renames, Version* version) {
+    for (auto& schema : version->batch_schemas) {
+      auto renamed = std::make_shared<nanoarrow::UniqueSchema>();
+      if (ArrowSchemaDeepCopy(schema->get(), renamed->get()) != NANOARROW_OK)
+        return table_error("schema");
+      PERSISTING_RETURN_IF_ERROR(rename_children(renames, renamed->get()));
+      schema = std::move(renamed);
+    }
+    return ok_status();
+  }
+
   std::shared_ptr<Version> next_version() const {
     auto next = std::make_shared<Version>();
     next->number = version().version + 1;

@@ -27,6 +27,8 @@ class MemoryTables {
   void fail_after(int count) { fail_after_ = count; }
   // Called at the start of each append.
   void on_append(std::function<void()> hook) { on_append_ = std::move(hook); }
+  // Called at the start of each compaction.
+  void on_compact(std::function<void()> hook) { on_compact_ = std::move(hook); }
   int appends() const { return appends_; }
   int rewrites() const { return rewrites_; }
   int added_columns() const { return added_columns_; }
@@ -52,6 +54,7 @@ class MemoryTables {
   int rewrites_ = 0;
   int added_columns_ = 0;
   std::function<void()> on_append_;
+  std::function<void()> on_compact_;
 };
 
 }  // namespace persisting::testing

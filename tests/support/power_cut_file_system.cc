@@ -19,21 +19,44 @@ class NoLock : public FileLock {};
 class PowerCutFileSystem::File : public WritableFile {
  public:
   File(PowerCutFileSystem& owner, std::shared_ptr<Content> content, std::uint64_t life)
-      : owner_(owner), content_(std::move(content)), life_(life) {}
+      : owner_(owner), content_(std::move(content)), life_(life), end_(content_->now.size()) {}
 
   Status append(const std::vector<std::string_view>& pieces) override {
-    return change("append", [&] {
-      for (const std::string_view piece : pieces) content_->now += piece;
-    });
+    return change("append", [&] { write(pieces); });
   }
   Status sync() override {
     return change("sync", [this] { content_->durable = content_->now; });
   }
   Status truncate(std::uint64_t size) override {
-    return change("truncate", [&] { content_->now.resize(size); });
+    return change("truncate", [&] {
+      content_->now.resize(size);
+      end_ = size;
+    });
+  }
+  Status reserve(std::uint64_t bytes) override {
+    return change("reserve", [&] { content_->now.resize(content_->now.size() + bytes); });
+  }
+  std::uint64_t room() const override {
+    const std::lock_guard lock(owner_.mutex_);
+    // What is dead takes nothing.
+    return life_ != owner_.life_ || owner_.stopped_ ? 0 : content_->now.size() - end_;
+  }
+  void map(std::uint64_t /*bytes*/) override { is_mapped_ = true; }
+  bool is_mapped() const override { return is_mapped_; }
+  void append_in_room(std::string_view bytes) override {
+    (void)change("append", [&] { write({bytes}); });  // the last call takes effect
   }
 
  private:
+  void write(const std::vector<std::string_view>& pieces) {
+    std::string& bytes = content_->now;
+    for (const std::string_view piece : pieces) {
+      bytes.resize(std::max<std::size_t>(bytes.size(), end_ + piece.size()));
+      bytes.replace(end_, piece.size(), piece);
+      end_ += piece.size();
+    }
+  }
+
   template <typename Body>
   Status change(const std::string& what, Body body) {
     const std::lock_guard lock(owner_.mutex_);
@@ -47,6 +70,8 @@ class PowerCutFileSystem::File : public WritableFile {
   PowerCutFileSystem& owner_;
   const std::shared_ptr<Content> content_;
   const std::uint64_t life_;
+  std::uint64_t end_;  // under the owner's lock
+  bool is_mapped_ = false;
 };
 
 void PowerCutFileSystem::stop_at(std::uint64_t calls_from_now) {

@@ -17,6 +17,8 @@
 #include "schema/arrow_convert.h"
 #include "schema/normalizer.h"
 #include "schema/schema.h"
+#include "schema/type_text.h"
+#include "table/table.h"
 
 namespace persisting::testing {
 
@@ -49,8 +51,15 @@ inline SchemaPtr schema_of(const std::vector<Struct>& records) {
   return std::move(admitted).value();
 }
 
+inline FieldType type_of(TypeKind kind, std::vector<SchemaField> children = {}) {
+  FieldType type;
+  type.kind = kind;
+  type.children = std::move(children);
+  return type;
+}
+
 inline std::string describe(const Schema& schema) {
-  return persisting::describe(FieldType{TypeKind::kStruct, false, schema.fields()});
+  return persisting::describe(type_of(TypeKind::kStruct, schema.fields()));
 }
 
 inline Struct normalized(const Schema& schema, const Struct& fields) {
@@ -72,8 +81,10 @@ inline Rows rows_of(const SchemaPtr& schema, const RecordBatch& records,
   Result<ArrowBatchBuilder> builder = ArrowBatchBuilder::make(schema);
   EXPECT_TRUE(builder.ok());
   for (std::size_t i = 0; i < records.size(); ++i) {
+    RecordBatch normalized;
+    normalize(*schema, records[i], &normalized);
     const Status added =
-        builder->append(first_offset + i, static_cast<std::int64_t>(1000 + i), records[i]);
+        builder->append(first_offset + i, static_cast<std::int64_t>(1000 + i), normalized[0]);
     EXPECT_TRUE(added.ok()) << (added ? "" : added.error().message);
   }
   EXPECT_EQ(builder->rows(), records.size());
@@ -101,6 +112,32 @@ inline std::vector<Struct> all_fields(const RecordBatch& records) {
   std::vector<Struct> fields;
   for (std::size_t i = 0; i < records.size(); ++i) fields.push_back(records.fields(i));
   return fields;
+}
+
+// All rows of a version, with its schema's columns in their order.
+inline Result<std::vector<Struct>> read_table(const TableSnapshot& snapshot) {
+  nanoarrow::UniqueArrayStream stream;
+  PERSISTING_RETURN_IF_ERROR(snapshot.scan(0, snapshot.rows(), stream.get()));
+  nanoarrow::UniqueSchema arrow;
+  if (stream->get_schema(stream.get(), arrow.get()) != 0)
+    return Error{ErrorCode::kIo, Component::kTable, stream->get_last_error(stream.get())};
+  std::vector<std::string> foreign;
+  PERSISTING_ASSIGN_OR_RETURN(const Schema schema, from_arrow_schema(*arrow.get(), &foreign));
+  RecordBatch records;
+  while (true) {
+    nanoarrow::UniqueArray array;
+    if (stream->get_next(stream.get(), array.get()) != 0)
+      return Error{ErrorCode::kIo, Component::kTable, stream->get_last_error(stream.get())};
+    if (array->release == nullptr) return all_fields(records);
+    PERSISTING_RETURN_IF_ERROR(
+        decode_rows(*arrow.get(), *array.get(), schema, records.size(), &records));
+  }
+}
+
+inline std::vector<Struct> table_rows(const TableSnapshot& snapshot) {
+  Result<std::vector<Struct>> rows = read_table(snapshot);
+  EXPECT_TRUE(rows.ok()) << (rows ? "" : rows.error().message);
+  return rows ? std::move(rows).value() : std::vector<Struct>();
 }
 
 }  // namespace persisting::testing

@@ -5,11 +5,13 @@
 #include <cstring>
 #include <optional>
 #include <random>
+#include <set>
 #include <utility>
 
 #include "base/endian.h"
 #include "lance/lance_format.h"
 #include "schema/arrow_convert.h"
+#include "schema/normalizer.h"
 #include "support/records.h"
 
 namespace persisting::testing {
@@ -53,6 +55,25 @@ class Parser {
   std::string_view bytes_;
   bool failed_ = false;
 };
+
+// What the column `name` is called after `renames`; null where that is unchanged.
+const std::string* new_name(const SimulatedLance::Renames& renames, std::string_view name) {
+  const auto found = std::find_if(renames.begin(), renames.end(),
+                                  [name](const auto& each) { return each.first == name; });
+  return found == renames.end() ? nullptr : &found->second;
+}
+
+Result<std::string> with_names(const std::string& encoded, const SimulatedLance::Renames& renames) {
+  PERSISTING_ASSIGN_OR_RETURN(const Record stored, Record::from_encoded(encoded));
+  Struct fields;
+  for (auto& [name, value] : stored.fields()) {
+    const std::string* const renamed = new_name(renames, name);
+    if (renamed == nullptr || !renamed->empty())
+      fields.emplace_back(renamed == nullptr ? name : *renamed, value);
+  }
+  PERSISTING_ASSIGN_OR_RETURN(const Record record, Record::make(fields));
+  return std::string(record.encoded());
+}
 
 void append_text(std::string& out, std::string_view text) {
   append_little_endian(out, static_cast<std::uint32_t>(text.size()));
@@ -127,12 +148,15 @@ Status rows_stream(std::vector<Row> rows, const Schema& schema, ArrowArrayStream
   PERSISTING_RETURN_IF_ERROR(to_arrow_schema(schema, arrow.get()));
   make_stream(
       arrow.get(),
-      [rows = std::move(rows), builder = std::make_shared<ArrowBatchBuilder>(std::move(made)),
+      [shared, rows = std::move(rows),
+       builder = std::make_shared<ArrowBatchBuilder>(std::move(made)),
        next = std::size_t{0}](ArrowArray* array) mutable -> Result<bool> {
         if (next == rows.size()) return false;
         for (const std::size_t end = std::min(rows.size(), next + 100); next < end; ++next) {
+          RecordBatch normalized;  // columns may have been added since
+          normalize(*shared, rows[next].record, &normalized);
           PERSISTING_RETURN_IF_ERROR(
-              builder->append(rows[next].offset, rows[next].timestamp_us, rows[next].record));
+              builder->append(rows[next].offset, rows[next].timestamp_us, normalized[0]));
         }
         PERSISTING_RETURN_IF_ERROR(builder->finish(array));
         return true;
@@ -210,6 +234,78 @@ int abi_add_columns(void* context, persisting_lance_dataset* dataset, ArrowSchem
   return 0;
 }
 
+int abi_drop_columns(void* context, persisting_lance_dataset* dataset, const char* const* columns,
+                     size_t column_count, persisting_lance_dataset** changed, char** error) {
+  const std::string& path = handle_of(dataset).path;
+  auto manifest = lance_of(context).drop_columns(path, {columns, columns + column_count});
+  if (!manifest) return fail(error, manifest.error());
+  *changed = to_dataset(path, std::move(manifest).value());
+  return 0;
+}
+
+int abi_rename_columns(void* context, persisting_lance_dataset* dataset,
+                       const persisting_key_value* renames, size_t rename_count,
+                       persisting_lance_dataset** changed, char** error) {
+  const std::string& path = handle_of(dataset).path;
+  SimulatedLance::Renames pairs;
+  for (size_t i = 0; i < rename_count; ++i) pairs.emplace_back(renames[i].key, renames[i].value);
+  auto manifest = lance_of(context).rename_columns(path, pairs);
+  if (!manifest) return fail(error, manifest.error());
+  *changed = to_dataset(path, std::move(manifest).value());
+  return 0;
+}
+
+int abi_merge_fragments(void* context, persisting_lance_dataset* dataset, uint64_t first,
+                        uint64_t count, persisting_lance_fragments** merged, char** files,
+                        char** error) {
+  const Handle& handle = handle_of(dataset);
+  auto written = lance_of(context).merge(handle.path, handle.manifest, first, count);
+  if (!written) return fail(error, written.error());
+  *files = copy_string(file_list(written->fragments));
+  *merged = reinterpret_cast<persisting_lance_fragments*>(new Written(std::move(written).value()));
+  return 0;
+}
+
+int abi_commit_merged(void* context, persisting_lance_dataset* dataset,
+                      persisting_lance_fragments* const* merged, size_t merged_count,
+                      persisting_lance_dataset** compacted, char** error) {
+  const Handle& handle = handle_of(dataset);
+  std::vector<const Written*> all;
+  all.reserve(merged_count);
+  for (size_t i = 0; i < merged_count; ++i)
+    all.push_back(reinterpret_cast<const Written*>(merged[i]));
+  auto manifest = lance_of(context).commit_merged(handle.path, handle.manifest, all);
+  if (!manifest) return fail(error, manifest.error());
+  *compacted = to_dataset(handle.path, std::move(manifest).value());
+  return 0;
+}
+
+int abi_indexed_fragments(void* context, persisting_lance_dataset*, uint64_t* count, char**) {
+  *count = lance_of(context).indexed_fragments();
+  return 0;
+}
+
+int abi_commit_in_place(void* context, persisting_lance_dataset* dataset,
+                        persisting_lance_fragments* merged, const persisting_key_value*, size_t,
+                        persisting_lance_dataset** replaced, char** error) {
+  const std::string& path = handle_of(dataset).path;
+  auto manifest =
+      lance_of(context).commit_in_place(path, *reinterpret_cast<const Written*>(merged));
+  if (!manifest) return fail(error, manifest.error());
+  *replaced = to_dataset(path, std::move(manifest).value());
+  return 0;
+}
+
+int abi_remove_versions(void* context, persisting_lance_dataset* dataset, const uint64_t* versions,
+                        size_t version_count, uint64_t* removed, uint64_t* bytes, char** error) {
+  auto gone = lance_of(context).remove_versions(handle_of(dataset).path,
+                                                {versions, versions + version_count});
+  if (!gone) return fail(error, gone.error());
+  *removed = gone->versions;
+  *bytes = gone->bytes;
+  return 0;
+}
+
 void abi_free_string(void*, char* string) { delete[] string; }
 
 }  // namespace
@@ -227,6 +323,13 @@ SimulatedLance::SimulatedLance(FileSystem& file_system)
               .drop_fragments = abi_drop_fragments,
               .commit = abi_commit,
               .add_columns = abi_add_columns,
+              .drop_columns = abi_drop_columns,
+              .rename_columns = abi_rename_columns,
+              .merge_fragments = abi_merge_fragments,
+              .commit_merged = abi_commit_merged,
+              .indexed_fragments = abi_indexed_fragments,
+              .commit_in_place = abi_commit_in_place,
+              .remove_versions = abi_remove_versions,
               .free_string = abi_free_string} {}
 
 std::uint64_t Manifest::rows() const {
@@ -251,6 +354,11 @@ Result<Manifest> SimulatedLance::open(const std::string& path, std::uint64_t ver
     fragment.rows = parser.number<std::uint64_t>();
     fragment.bytes = parser.number<std::uint64_t>();
     fragment.file = parser.text();
+    const auto renamed = parser.number<std::uint32_t>();
+    for (std::uint32_t r = 0; r < renamed && !parser.failed(); ++r) {
+      std::string name = parser.text();
+      fragment.renamed.emplace_back(std::move(name), parser.text());
+    }
     manifest.fragments.push_back(std::move(fragment));
   }
   if (parser.failed()) return failure(path + ": not a manifest");
@@ -274,7 +382,11 @@ Result<std::vector<Row>> SimulatedLance::read(const std::string& path, const Man
       row.timestamp_us = parser.number<std::int64_t>();
       row.record = parser.text();
       if (parser.failed()) return failure(fragment.file + ": not a data file");
-      if (begin + i >= first && begin + i < end) rows.push_back(std::move(row));
+      if (begin + i < first || begin + i >= end) continue;
+      if (!fragment.renamed.empty()) {
+        PERSISTING_ASSIGN_OR_RETURN(row.record, with_names(row.record, fragment.renamed));
+      }
+      rows.push_back(std::move(row));
     }
   }
   return rows;
@@ -299,7 +411,7 @@ Result<Written> SimulatedLance::write(const std::string& path, const Manifest* b
                                            first + records.size(), &records, &timestamps));
   }
   // Two files, as a writer with a limit on their size has.
-  Written written{schema, {}};
+  Written written{schema, {}, {}};
   const std::size_t middle = records.size() > 3 ? records.size() / 2 : records.size();
   std::vector<Row> rows;
   for (std::size_t i = 0; i < records.size(); ++i) {
@@ -360,6 +472,122 @@ Result<Manifest> SimulatedLance::add_columns(const std::string& path, const Mani
   return next;
 }
 
+Result<Manifest> SimulatedLance::drop_columns(const std::string& path,
+                                              const std::vector<std::string>& names) {
+  Renames renames;
+  for (const std::string& name : names) renames.emplace_back(name, std::string());
+  return rename_in_newest(path, renames);
+}
+
+Result<Manifest> SimulatedLance::rename_columns(const std::string& path, const Renames& renames) {
+  return rename_in_newest(path, renames);
+}
+
+Result<Manifest> SimulatedLance::rename_in_newest(const std::string& path, const Renames& renames) {
+  PERSISTING_ASSIGN_OR_RETURN(const std::uint64_t newest, newest_version(path));
+  PERSISTING_ASSIGN_OR_RETURN(Manifest next, open(path, newest));
+  for (const auto& [from, to] : renames) {
+    if (!next.schema.find(from)) return failure(path + ": no column '" + from + "'");
+  }
+  std::vector<SchemaField> fields = next.schema.fields();
+  for (SchemaField& field : fields) {
+    if (const std::string* const name = new_name(renames, field.name)) field.name = *name;
+  }
+  std::erase_if(fields, [](const SchemaField& field) { return field.name.empty(); });
+  std::set<std::string_view> names;
+  for (const SchemaField& field : fields) {
+    if (!names.insert(field.name).second)
+      return failure(path + ": two columns '" + field.name + "'");
+  }
+  next.schema = Schema(std::move(fields));
+  for (Fragment& fragment : next.fragments) {
+    Renames added;
+    for (const auto& [from, to] : renames) {
+      // A column that the file has under this very name. (If it has none, the entry does nothing.)
+      if (new_name(fragment.renamed, from) == nullptr) added.emplace_back(from, to);
+    }
+    for (auto& [stored, name] : fragment.renamed) {
+      if (const std::string* const newer = new_name(renames, name)) name = *newer;
+    }
+    fragment.renamed.insert(fragment.renamed.end(), added.begin(), added.end());
+  }
+  next.version = newest + 1;
+  PERSISTING_RETURN_IF_ERROR(write_manifest(path, next));
+  return next;
+}
+
+Result<Written> SimulatedLance::merge(const std::string& path, const Manifest& manifest,
+                                      std::size_t first, std::size_t count) {
+  std::uint64_t begin = 0;
+  for (std::size_t i = 0; i < first; ++i) begin += manifest.fragments[i].rows;
+  std::uint64_t end = begin;
+  for (std::size_t i = first; i < first + count; ++i) end += manifest.fragments[i].rows;
+  PERSISTING_ASSIGN_OR_RETURN(const std::vector<Row> rows, read(path, manifest, begin, end));
+  PERSISTING_ASSIGN_OR_RETURN(Fragment fragment, write_data_file(path, rows));
+  Written written{manifest.schema, {std::move(fragment)}, {}};
+  for (std::size_t i = first; i < first + count; ++i)
+    written.merged.push_back(manifest.fragments[i].file);
+  return written;
+}
+
+Result<Manifest> SimulatedLance::commit_merged(const std::string& path, const Manifest& base,
+                                               const std::vector<const Written*>& merged) {
+  PERSISTING_ASSIGN_OR_RETURN(const std::uint64_t newest, newest_version(path));
+  if (newest != base.version) return failure(path + ": another program has committed");
+  Manifest next = base;
+  next.version = newest + 1;
+  PERSISTING_RETURN_IF_ERROR(write_manifest(path, next));
+  for (const Written* each : merged)
+    next.fragments.resize(next.fragments.size() - each->merged.size());
+  for (const Written* each : merged)
+    next.fragments.insert(next.fragments.end(), each->fragments.begin(), each->fragments.end());
+  next.version = newest + 2;
+  PERSISTING_RETURN_IF_ERROR(write_manifest(path, next));
+  return next;
+}
+
+Result<Manifest> SimulatedLance::commit_in_place(const std::string& path, const Written& merged) {
+  PERSISTING_ASSIGN_OR_RETURN(const std::uint64_t newest, newest_version(path));
+  PERSISTING_ASSIGN_OR_RETURN(Manifest next, open(path, newest));
+  const auto replaced = std::ranges::search(next.fragments, merged.merged, {}, &Fragment::file);
+  if (replaced.empty()) return failure(path + ": the fragments were changed meanwhile");
+  const auto place = next.fragments.erase(replaced.begin(), replaced.end());
+  next.fragments.insert(place, merged.fragments.begin(), merged.fragments.end());
+  next.version = newest + 1;
+  PERSISTING_RETURN_IF_ERROR(write_manifest(path, next));
+  return next;
+}
+
+Result<SimulatedLance::Removed> SimulatedLance::remove_versions(
+    const std::string& path, const std::vector<std::uint64_t>& versions) {
+  std::set<std::string> kept;
+  std::set<std::string> gone;
+  PERSISTING_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                              file_system_.list_folder(path + lance::versions_folder));
+  for (const std::string& name : names) {
+    const auto version = lance::version_of_manifest(name);
+    if (!version) continue;
+    PERSISTING_ASSIGN_OR_RETURN(const Manifest manifest, open(path, *version));
+    const bool goes = std::find(versions.begin(), versions.end(), *version) != versions.end();
+    for (const Fragment& fragment : manifest.fragments) (goes ? gone : kept).insert(fragment.file);
+  }
+  Removed removed;
+  for (const std::string& name : gone) {
+    const std::string file = path + lance::data_folder + "/" + name;
+    // An earlier removal may have come only so far.
+    PERSISTING_ASSIGN_OR_RETURN(const bool there, file_system_.exists(file));
+    if (kept.contains(name) || !there) continue;
+    PERSISTING_ASSIGN_OR_RETURN(const std::uint64_t bytes, file_system_.file_size(file));
+    PERSISTING_RETURN_IF_ERROR(file_system_.remove_file(file));
+    removed.bytes += bytes;
+  }
+  for (const std::uint64_t version : versions) {
+    PERSISTING_RETURN_IF_ERROR(file_system_.remove_file(manifest_path(path, version)));
+    ++removed.versions;
+  }
+  return removed;
+}
+
 Status SimulatedLance::compact(const std::string& path) {
   PERSISTING_ASSIGN_OR_RETURN(const std::uint64_t newest, newest_version(path));
   if (newest == 0) return ok_status();
@@ -393,7 +621,7 @@ Result<SimulatedLance::Fragment> SimulatedLance::write_data_file(const std::stri
   }
   const std::string name = next_name() + ".lance";
   PERSISTING_RETURN_IF_ERROR(write_file(path + lance::data_folder + "/" + name, body));
-  return Fragment{rows.size(), body.size() + lance::footer_bytes, name};
+  return Fragment{rows.size(), body.size() + lance::footer_bytes, name, {}};
 }
 
 Status SimulatedLance::write_manifest(const std::string& path, const Manifest& manifest) {
@@ -405,6 +633,11 @@ Status SimulatedLance::write_manifest(const std::string& path, const Manifest& m
     append_little_endian(body, fragment.rows);
     append_little_endian(body, fragment.bytes);
     append_text(body, fragment.file);
+    append_little_endian(body, static_cast<std::uint32_t>(fragment.renamed.size()));
+    for (const auto& [stored, name] : fragment.renamed) {
+      append_text(body, stored);
+      append_text(body, name);
+    }
   }
   PERSISTING_RETURN_IF_ERROR(file_system_.create_folders(path + lance::transactions_folder));
   PERSISTING_RETURN_IF_ERROR(file_system_.create_folders(path + lance::versions_folder));

@@ -20,7 +20,7 @@ namespace {
 using Call = SyscallFaults::Call;
 
 bool is_transfer(Call call) {
-  return call == Call::kPread || call == Call::kPwrite || call == Call::kWritev;
+  return call == Call::kPread || call == Call::kPwrite || call == Call::kPwritev;
 }
 
 bool may_need_space(Call call) {
@@ -28,7 +28,7 @@ bool may_need_space(Call call) {
     case Call::kCreate:
     case Call::kMkdir:
     case Call::kPwrite:
-    case Call::kWritev:
+    case Call::kPwritev:
     case Call::kFdatasync:  // where space is given out on write-back
     case Call::kFsync:
     case Call::kRename:
@@ -58,7 +58,7 @@ bool may_be_interrupted(Call call) {
 std::string_view SyscallFaults::name_of(Call call) {
   static constexpr std::array<std::string_view, call_count> names{
       "open",  "create", "opendir", "readdir", "closedir", "mkdir",     "stat",
-      "fstat", "access", "pread",   "pwrite",  "writev",   "ftruncate", "fdatasync",
+      "fstat", "access", "pread",   "pwrite",  "pwritev",  "ftruncate", "fdatasync",
       "fsync", "rename", "unlink",  "flock",   "unlock",   "close"};
   return names[static_cast<std::size_t>(call)];
 }
@@ -191,7 +191,7 @@ bool SyscallFaults::can_hit(Call call) const {
     case Fault::kFailedSync:
       return call == Call::kFdatasync || call == Call::kFsync;
     case Fault::kTornWrite:
-      return call == Call::kWritev;
+      return call == Call::kPwritev;
     case Fault::kShortTransfer:
       return is_transfer(call);
     case Fault::kInterrupted:
@@ -274,7 +274,7 @@ int __real_fstat(int descriptor, struct stat* status);
 int __real_access(const char* path, int mode);
 ssize_t __real_pread(int descriptor, void* buffer, size_t bytes, off_t offset);
 ssize_t __real_pwrite(int descriptor, const void* buffer, size_t bytes, off_t offset);
-ssize_t __real_writev(int descriptor, const iovec* pieces, int count);
+ssize_t __real_pwritev(int descriptor, const iovec* pieces, int count, off_t offset);
 int __real_ftruncate(int descriptor, off_t size);
 int __real_fdatasync(int descriptor);
 int __real_fsync(int descriptor);
@@ -352,11 +352,11 @@ ssize_t __wrap_pwrite(int descriptor, const void* buffer, size_t bytes, off_t of
                        offset);
 }
 
-ssize_t __wrap_writev(int descriptor, const iovec* pieces, int count) {
-  const Outcome outcome = faults().begin(Call::kWritev, descriptor);
+ssize_t __wrap_pwritev(int descriptor, const iovec* pieces, int count, off_t offset) {
+  const Outcome outcome = faults().begin(Call::kPwritev, descriptor);
   if (outcome == Outcome::kFail) return failed();
-  if (outcome == Outcome::kReal) return __real_writev(descriptor, pieces, count);
-  return __real_writev(descriptor, first_half(pieces, count).data(), count);
+  if (outcome == Outcome::kReal) return __real_pwritev(descriptor, pieces, count, offset);
+  return __real_pwritev(descriptor, first_half(pieces, count).data(), count, offset);
 }
 
 int __wrap_ftruncate(int descriptor, off_t size) {

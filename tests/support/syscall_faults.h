@@ -30,7 +30,7 @@ class SyscallFaults {
     kAccess,
     kPread,
     kPwrite,
-    kWritev,
+    kPwritev,
     kFtruncate,
     kFdatasync,
     kFsync,
@@ -48,7 +48,7 @@ class SyscallFaults {
     kIoError,        // EIO at any call; nothing is done, but a close closes
     kNoSpace,        // ENOSPC at calls that may need space; nothing is done
     kFailedSync,     // EIO at fsync and fdatasync alone
-    kTornWrite,      // half of a writev, then EIO at the call that goes on with it
+    kTornWrite,      // half of a pwritev, then EIO at the call that goes on with it
     kShortTransfer,  // half of a read or write, and its count
     kInterrupted,    // EINTR at calls that may return it; nothing is done, but a close closes
   };

@@ -66,12 +66,13 @@ Error refusal(const Rows& rows, const Schema& schema, std::uint64_t first_offset
   return decoded ? Error{} : decoded.error();
 }
 
+FieldType of(TypeKind kind) { return testing::type_of(kind); }
+
 // Adds a column to rows that hold nothing but system columns.
 Rows with_column(const char* name, ArrowType type, const std::function<void(ArrowArray*)>& fill,
                  const std::function<void(ArrowSchema*)>& adjust = {}) {
   Rows rows;
-  EXPECT_TRUE(
-      to_arrow_schema(Schema({{name, {TypeKind::kBool, false, {}}}}), rows.schema.get()).ok());
+  EXPECT_TRUE(to_arrow_schema(Schema({{name, of(TypeKind::kBool)}}), rows.schema.get()).ok());
   ArrowSchema* column = rows.schema->children[2];
   EXPECT_EQ(ArrowSchemaSetType(column, type), NANOARROW_OK);
   if (adjust) adjust(column);
@@ -97,8 +98,6 @@ std::vector<Value> decode_column(const Rows& rows, const char* name, FieldType t
   for (std::size_t i = 0; i < out.size(); ++i) values.push_back(out.fields(i)[0].second);
   return values;
 }
-
-FieldType of(TypeKind kind) { return {kind, false, {}}; }
 
 TEST(ArrowSchemaOf, EveryType) {
   EXPECT_EQ(type_of(*schema_of(samples())),
@@ -127,10 +126,11 @@ TEST(ArrowSchemaOf, ColumnsAloneForAddColumns) {
 TEST(ArrowSchemaOf, ForeignColumnsAreIgnored) {
   const auto nothing = [](ArrowArray*) {};
   std::vector<std::string> ignored;
-  const Rows unsigned_rows = with_column("u", NANOARROW_TYPE_UINT64, nothing);
-  EXPECT_TRUE(from_arrow_schema(*unsigned_rows.schema.get(), &ignored)->fields().empty());
+  const Rows times = with_column("u", NANOARROW_TYPE_INTERVAL_MONTHS, nothing);
+  EXPECT_TRUE(from_arrow_schema(*times.schema.get(), &ignored)->fields().empty());
   const Rows nested = with_column("l", NANOARROW_TYPE_LIST, nothing, [](ArrowSchema* column) {
-    ASSERT_EQ(ArrowSchemaSetType(column->children[0], NANOARROW_TYPE_FLOAT), NANOARROW_OK);
+    ASSERT_EQ(ArrowSchemaSetType(column->children[0], NANOARROW_TYPE_INTERVAL_MONTHS),
+              NANOARROW_OK);
   });
   EXPECT_TRUE(from_arrow_schema(*nested.schema.get(), &ignored)->fields().empty());
   EXPECT_THAT(ignored, ElementsAre("u", "l"));
@@ -202,7 +202,9 @@ TEST(ArrowRows, BuilderStartsAnew) {
   nanoarrow::UniqueSchema arrow;
   ASSERT_TRUE(to_arrow_schema(*schema, arrow.get()).ok());
   for (std::uint64_t round = 0; round < 3; ++round) {
-    ASSERT_TRUE(builder->append(round, 0, testing::record({{"a", 5}}).encoded()).ok());
+    RecordBatch normalized;
+    normalize(*schema, testing::record({{"a", 5}}).encoded(), &normalized);
+    ASSERT_TRUE(builder->append(round, 0, normalized[0]).ok());
     nanoarrow::UniqueArray array;
     ASSERT_TRUE(builder->finish(array.get()).ok());
     EXPECT_EQ(builder->rows(), 0u);
@@ -270,8 +272,9 @@ TEST(ArrowRows, LargeLists) {
       [](ArrowSchema* column) {
         ASSERT_EQ(ArrowSchemaSetType(column->children[0], NANOARROW_TYPE_INT64), NANOARROW_OK);
       });
-  EXPECT_THAT(decode_column(rows, "l", {TypeKind::kList, false, {{"", of(TypeKind::kInt64)}}}),
-              ElementsAre(Value(List{4}), Value(List{})));
+  EXPECT_THAT(
+      decode_column(rows, "l", testing::type_of(TypeKind::kList, {{"", of(TypeKind::kInt64)}})),
+      ElementsAre(Value(List{4}), Value(List{})));
 }
 
 TEST(ArrowRows, IntegersAndNullsWhereTheSchemaHasGrown) {
@@ -319,9 +322,9 @@ TEST(ArrowRowsDamage, WrongTypeNamesColumnAndBothTypes) {
   const Error error = refusal(rows, *schema_of({{{"s", Struct{{"x", 1}}}}}));
   EXPECT_EQ(error.code, ErrorCode::kCorruption);
   EXPECT_THAT(error.message, AllOf(HasSubstr("'s.x'"), HasSubstr("string"), HasSubstr("int64")));
-  const Rows foreign = with_column("x", NANOARROW_TYPE_FLOAT, [](ArrowArray*) {});
+  const Rows foreign = with_column("x", NANOARROW_TYPE_INTERVAL_MONTHS, [](ArrowArray*) {});
   EXPECT_THAT(refusal(foreign, *schema_of({{{"x", 1.5}}})).message,
-              AllOf(HasSubstr("float"), HasSubstr("double")));
+              AllOf(HasSubstr("interval"), HasSubstr("double")));
 }
 
 TEST(ArrowRowsDamage, OffsetsMustCountUp) {
@@ -338,6 +341,22 @@ TEST(ArrowRowsDamage, OffsetsMustCountUp) {
   const Status decoded = decode_rows(*gap.schema.get(), *gap.array.get(), *schema, 10, &out);
   EXPECT_EQ(decoded.error().message, "the table holds offset 12 where offset 11 belongs");
   EXPECT_EQ(all_fields(out), (std::vector<Struct>{{{"a", 1}}}));
+  EXPECT_EQ(check_rows(*gap.schema.get(), *gap.array.get(), 10).error().message,
+            "the table holds offset 12 where offset 11 belongs");
+  EXPECT_EQ(TableRows::make(*gap.schema.get(), gap.array.get(), *schema, 10).error().message,
+            "the table holds offset 12 where offset 11 belongs");
+}
+
+TEST(ArrowRowsDamage, OffsetsMustNotBeNull) {
+  const SchemaPtr schema = schema_of({{{"a", 1}}});
+  Rows rows = rows_of(schema, batch({{{"a", 1}}, {{"a", 2}}}));
+  static constexpr std::uint8_t second_is_null = 0b01;
+  rows.array->children[0]->buffers[0] = &second_is_null;
+  rows.array->children[0]->null_count = 1;
+  EXPECT_EQ(check_rows(*rows.schema.get(), *rows.array.get(), 0).error().message,
+            "the table holds a row without offset where offset 1 belongs");
+  EXPECT_EQ(refusal(rows, *schema).message,
+            "the table holds a row without offset where offset 1 belongs");
 }
 
 TEST(ArrowRowsDamage, SystemColumnsMustBeThere) {

@@ -362,5 +362,46 @@ TEST_F(EngineTest, ANetworkFileSystemIsRefusedUnlessAllowed) {
   EXPECT_TRUE((*engine)->shut_down().ok());
 }
 
+TEST_F(EngineTest, APutAtOnceIsAsAnyOther) {
+  EngineOptions timed = options();
+  timed.wal_sync_interval = std::chrono::hours(1);
+  auto engine = open(timed);
+  const RecordBatch first = batch({{{"id", 0}, {"text", "a"}}});
+  EXPECT_FALSE(engine->try_put(first[0])) << "its fields are new";
+  ASSERT_TRUE(engine->put_batch(first).ok());
+  std::vector<Struct> rows{{{"id", 0}, {"text", "a"}}};
+  int at_once = 0;
+  while (at_once < 100) {
+    rows.push_back({{"id", static_cast<std::int64_t>(rows.size())}, {"text", Value()}});
+    RecordBatch one = batch({rows.back()});
+    if (const auto offset = engine->try_put(one[0])) {
+      EXPECT_EQ(*offset + 1, rows.size());
+      ++at_once;
+    } else {  // until there is room
+      ASSERT_TRUE(engine->put_batch(std::move(one)).ok());
+    }
+  }
+  EXPECT_EQ(engine->total_count(), rows.size());
+  EXPECT_EQ(read(*engine), rows);
+  EXPECT_EQ(engine->stats()->buffer_count, rows.size());
+  EXPECT_FALSE(engine->try_put(batch({{{"id", "text"}}})[0])) << "it does not fit";
+  EXPECT_FALSE(engine->try_put(batch({{{"new", 1}}})[0])) << "its field is new";
+  EXPECT_EQ(engine->total_count(), rows.size());
+  stop(engine);
+  engine = open(timed);
+  EXPECT_EQ(read(*engine), rows);
+  ASSERT_TRUE(engine->flush().ok());
+  EXPECT_EQ(read(*engine), rows);
+  ASSERT_TRUE(engine->shut_down().ok());
+  EXPECT_FALSE(engine->try_put(first[0])) << "it is closed";
+}
+
+TEST_F(EngineTest, APutThatWaitsForTheDiskIsNotAtOnce) {
+  auto engine = open();
+  put(*engine, {{{"id", 0}}});
+  EXPECT_FALSE(engine->can_put_at_once());
+  EXPECT_FALSE(engine->try_put(batch({{{"id", 1}}})[0]));
+}
+
 }  // namespace
 }  // namespace persisting

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -74,6 +75,65 @@ TEST_F(FileSystemTest, AppendsBehindTheCutAfterTruncating) {
   ASSERT_TRUE((*file)->truncate(4).ok());
   ASSERT_TRUE((*file)->append({"x"}).ok());
   EXPECT_EQ(read("log"), "0123x");
+}
+
+TEST_F(FileSystemTest, AppendsGoIntoRoom) {
+  auto file = files_.open_append(path("log"));
+  ASSERT_TRUE((*file)->append({"head "}).ok());
+  EXPECT_EQ((*file)->room(), 0U);
+  ASSERT_TRUE((*file)->reserve(100).ok());
+  EXPECT_EQ((*file)->room(), 100U);
+  EXPECT_EQ(read("log"), "head " + std::string(100, '\0'));
+  ASSERT_TRUE((*file)->append({"first ", "second"}).ok());
+  EXPECT_EQ((*file)->room(), 88U);
+  EXPECT_EQ(read("log"), "head first second" + std::string(88, '\0'));
+  // What is too long for the room begins in it.
+  const std::string longer(100, 'x');
+  ASSERT_TRUE((*file)->append({longer}).ok());
+  EXPECT_EQ((*file)->room(), 0U);
+  ASSERT_TRUE((*file)->reserve(10).ok());
+  ASSERT_TRUE((*file)->truncate(17).ok());
+  EXPECT_EQ((*file)->room(), 0U);
+  ASSERT_TRUE((*file)->append({"!"}).ok());
+  EXPECT_EQ(read("log"), "head first second!");
+}
+
+TEST_F(FileSystemTest, AppendsGoIntoMappedRoom) {
+  auto file = files_.open_append(path("log"));
+  ASSERT_TRUE((*file)->append({"head "}).ok());
+  (*file)->map(1 << 20);
+  if (!(*file)->is_mapped()) GTEST_SKIP() << "a file system that is not mapped";
+  ASSERT_TRUE((*file)->reserve(100).ok());
+  (*file)->append_in_room("eight by and more");
+  (*file)->append_in_room("few");
+  EXPECT_EQ((*file)->room(), 80U);
+  EXPECT_EQ(read("log"), "head eight by and morefew" + std::string(80, '\0'));
+  const std::string longer(100, 'x');
+  ASSERT_TRUE((*file)->append({longer}).ok());
+  EXPECT_EQ(read("log"), "head eight by and morefew" + longer);
+  ASSERT_TRUE((*file)->reserve(2 << 20).ok());
+  EXPECT_EQ((*file)->room(), (1U << 20) - 125) << "only as much as is mapped";
+}
+
+TEST_F(FileSystemTest, RoomIsMadeBesideAppends) {
+  auto file = files_.open_append(path("log"));
+  (*file)->map(64 << 20);
+  std::string expected;
+  std::thread maker([&] {
+    for (int i = 0; i < 200; ++i) ASSERT_TRUE((*file)->reserve(4096).ok());
+  });
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string piece = std::to_string(i) + ";";
+    if ((*file)->is_mapped() && (*file)->room() >= piece.size()) {
+      (*file)->append_in_room(piece);
+    } else {
+      ASSERT_TRUE((*file)->append({piece}).ok());
+    }
+    expected += piece;
+  }
+  maker.join();
+  ASSERT_TRUE((*file)->truncate(expected.size()).ok());
+  EXPECT_EQ(read("log"), expected);
 }
 
 TEST_F(FileSystemTest, OpensWhatIsThereWithoutEmptyingIt) {

@@ -1,4 +1,5 @@
 // The table port over a simulated Lance: what it remembers of its files, and what it refuses on opening.
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -6,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file_digest.h"
+#include "lance/table_format.h"
 #include "support/power_cut_file_system.h"
 #include "support/records.h"
 #include "support/simulated_lance.h"
@@ -70,6 +72,26 @@ TEST_F(LanceTableTest, RemembersSizeAndChecksumOfEachFile) {
   ASSERT_TRUE(table->rewrite(stream.get()).ok());
   EXPECT_EQ(table->version().files.size(), 2U);  // the new ones alone
   check_digests(table->version());
+}
+
+TEST_F(LanceTableTest, ForgetsAFileThatAVersionWithoutItsColumnsDoesNotName) {
+  // As Lance names the files of a version once a column with a file of its own is gone.
+  persisting_lance_engine engine = lance_.engine();
+  engine.data_files = [](void* context, persisting_lance_dataset* dataset, char** files,
+                         char** error) {
+    const auto& lance = *static_cast<SimulatedLance*>(context);
+    const int code = lance.engine().data_files(context, dataset, files, error);
+    if (code == 0) *(std::strchr(*files, '\n') + 1) = '\0';
+    return code;
+  };
+  auto table =
+      lance::make_table_format(disk_, engine).open(path_, {}, NewerVersions::kAccept).value();
+  append(*table, 10);
+  const std::vector<TableFile> files = table->version().files;
+  ASSERT_EQ(files.size(), 2U);
+  ASSERT_TRUE(table->drop_columns({"id"}).ok());
+  EXPECT_EQ(table->version().version, 2U);
+  EXPECT_EQ(table->version().files, std::vector<TableFile>{files.front()});
 }
 
 TEST_F(LanceTableTest, LearnsTheFilesOfAnotherProgramsVersion) {

@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
 #include <limits>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -37,6 +39,99 @@ std::string encoded(const Value& value) {
 }
 
 Item first_item(const std::string& input) { return Reader(input).next(); }
+
+// The ways to take what is expected see the items that next() sees, cut short anywhere too, and leave others alone.
+void expect_taken_as_read(const std::string& input) {
+  const Item item = first_item(input);
+  const auto expect = [&](Kind kind, bool taken, const Reader& reader, const std::string& what) {
+    EXPECT_EQ(taken, item.kind == kind) << what << " of " << ::testing::PrintToString(input);
+    Reader other(input);
+    if (taken) other.next();
+    EXPECT_EQ(reader.position(), other.position()) << what;
+  };
+  bool boolean = false;
+  std::int64_t integer = 0;
+  double number = 0;
+  std::string_view text;
+  std::uint32_t size = 0;
+  Reader nil(input);
+  expect(Kind::kNil, nil.take_nil(), nil, "nil");
+  Reader bools(input);
+  const bool is_bool = bools.take_bool(&boolean);
+  expect(Kind::kBool, is_bool, bools, "bool");
+  if (is_bool) {
+    EXPECT_EQ(boolean, item.boolean);
+  }
+  Reader ints(input);
+  const bool is_int = ints.take_int(&integer);
+  expect(Kind::kInt, is_int, ints, "int");
+  if (is_int) {
+    EXPECT_EQ(integer, item.integer);
+  }
+  Reader doubles(input);
+  const bool is_double = doubles.take_double(&number);
+  if (!input.starts_with('\xca')) expect(Kind::kDouble, is_double, doubles, "double");
+  if (is_double) {
+    EXPECT_EQ(number, item.number);
+  }
+  Reader texts(input);
+  const bool is_text = texts.take_text(&text);
+  expect(Kind::kString, is_text, texts, "text");
+  if (is_text) {
+    EXPECT_EQ(text, item.text);
+  }
+  Reader maps(input);
+  const bool is_map = maps.take_map(&size);
+  expect(Kind::kMap, is_map, maps, "map");
+  if (is_map) {
+    EXPECT_EQ(size, item.size);
+  }
+}
+
+TEST(MsgpackReader, TakesWhatIsExpected) {
+  std::vector<std::string> inputs{"", "\xc1", bytes("\xca\x3f\x80\x00\x00"),
+                                  bytes("\xcf\x80\x00\x00\x00\x00\x00\x00\x00")};
+  for (const std::int64_t edge : {0LL, 32LL, 128LL, 1LL << 8, 1LL << 15, 1LL << 16, 1LL << 31,
+                                  1LL << 32, std::numeric_limits<long long>::max()}) {
+    for (const std::int64_t value : {edge, edge - 1, -edge, -edge - 1})
+      inputs.push_back(encoded(value));
+  }
+  inputs.push_back(encoded(std::numeric_limits<std::int64_t>::min()));
+  for (const double value : {0.0, -0.0, 1.5, -1e300, std::numeric_limits<double>::denorm_min()})
+    inputs.push_back(encoded(value));
+  for (const std::size_t size : {0U, 1U, 31U, 32U, 255U, 256U, 65535U, 65536U})
+    inputs.push_back(encoded(std::string(size, 'x')));
+  for (const std::size_t size : {0U, 1U, 15U, 16U, 70'000U}) {
+    Struct members;
+    for (std::size_t i = 0; i < size; ++i) members.emplace_back(std::to_string(i), Null{});
+    inputs.push_back(encoded(members));
+  }
+  inputs.insert(inputs.end(), {encoded(true), encoded(false), encoded(Null{}), encoded(List{1, 2}),
+                               encoded(Date{1}), encoded(Bytes{"x"})});
+  for (const std::string& input : inputs) {
+    expect_taken_as_read(input);
+    for (std::size_t end = 0; end < std::min<std::size_t>(input.size(), 16); ++end)
+      expect_taken_as_read(input.substr(0, end));
+  }
+}
+
+TEST(MsgpackReader, TakesATextIfItIsTheOne) {
+  for (std::size_t size = 0; size <= 40; ++size) {
+    const std::string text = std::string(size, 'a');
+    const std::string input = encoded(text) + "rest";
+    Reader reader(input);
+    EXPECT_TRUE(reader.take_text_if(text)) << size;
+    EXPECT_EQ(reader.remaining(), "rest");
+    for (std::size_t other = 0; other < size; ++other) {
+      std::string changed = text;
+      changed[other] = 'b';
+      Reader same(input);
+      EXPECT_FALSE(same.take_text_if(changed)) << size << " at " << other;
+      EXPECT_EQ(same.position(), 0U);
+    }
+    EXPECT_FALSE(Reader(input).take_text_if(text + "a"));
+  }
+}
 
 TEST(MsgpackWriter, TakesTheShortestInteger) {
   EXPECT_EQ(encoded(0), bytes("\x00"));
@@ -111,6 +206,7 @@ TEST(MsgpackReader, AcceptsLongerFormsThanNeeded) {
   EXPECT_EQ(first_item(bytes("\xdd\x00\x00\x00\x01\xc0")).size, 1u);
   EXPECT_EQ(first_item(bytes("\xdf\x00\x00\x00\x01\xc0\xc0")).size, 1u);
   EXPECT_EQ(first_item(bytes("\xc7\x04\x03\x00\x00\x00\x02")).integer, 2);
+  EXPECT_EQ(first_item(bytes("\xc8\x00\x04\x03\x00\x00\x00\x02")).integer, 2);
   EXPECT_EQ(first_item(bytes("\xca\x3f\xc0\x00\x00")).number, 1.5);
 }
 
@@ -123,7 +219,6 @@ TEST(MsgpackReader, RefusesWhatNoRecordHolds) {
       bytes("\xd6\x01\x00\x00\x00\x00"),                  // a timestamp of 4 bytes
       bytes("\xd7\x03\x00\x00\x00\x00\x00\x00\x00\x00"),  // a date of 8 bytes
       bytes("\xd7\xff\x00\x00\x00\x00\x00\x00\x00\x00"),  // msgpack's own timestamp
-      bytes("\xc8\x00\x04\x03\x00\x00\x00\x00"),          // ext 16
       bytes("\xa2x"),
       bytes("\xc4\x05xyz"),
       bytes("\xcb\x00"),

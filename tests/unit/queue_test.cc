@@ -10,6 +10,7 @@
 
 #include "engine/subscribers.h"
 #include "support/memory_table.h"
+#include "support/page_records.h"
 #include "support/records.h"
 #include "support/temporary_folder.h"
 #include "table/default_format.h"
@@ -316,6 +317,23 @@ TEST_F(QueueTest, ACustomBackendWorksByNameAndByFactory) {
   by_factory.backend_options["broken"] = true;
   EXPECT_THAT(open(by_factory)->put(record({{"id", 1}})).error().message,
               HasSubstr("told to break"));
+}
+
+TEST_F(QueueTest, ACustomBackendsRecordsCanBeReadAsAPage) {
+  CountingBackend backend;
+  const std::vector<Struct> records{{{"id", 1}}, {{"name", "x"}, {"tags", List{1, 2}}}, {}};
+  ASSERT_TRUE(backend.put_batch(batch(records)).ok());
+  const Result<RecordPagePtr> page = backend.read(10, 0);
+  ASSERT_TRUE(page.ok());
+  EXPECT_EQ(testing::records_of(**page), records);
+  testing::RecordKeeper two(2);
+  ASSERT_TRUE((*page)->write_to(two).ok());
+  EXPECT_EQ(two.records().size(), 2U);
+  std::vector<Struct> later;
+  backend.read_async(1, 1, [&](const Result<RecordPagePtr>& found) {
+    later = testing::records_of(*found.value());
+  });
+  EXPECT_EQ(later, (std::vector<Struct>{records[1]}));
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 
 #include "base/thread_pool.h"
 #include "support/faulty_file_system.h"
+#include "support/log_end.h"
 #include "support/power_cut_file_system.h"
 #include "wal/frame.h"
 #include "wal/wal_format.h"
@@ -41,16 +42,26 @@ std::string hex(std::string_view bytes) {
   return text;
 }
 
-// A frame of one record "x", as it stands in a segment.
-std::string frame_bytes(std::uint64_t first, std::uint64_t durable, std::uint64_t seed) {
-  const std::array lengths{1U};
-  const wal::EncodedFrame encoded =
-      wal::encode_records_frame({first, 1000, lengths, "x"}, durable, Compression::kNone, seed);
+// As it stands in a segment.
+std::string bytes_of(const wal::EncodedFrame& encoded) {
   std::vector<std::string_view> pieces;
   encoded.append_to(&pieces);
   std::string bytes;
   for (const std::string_view piece : pieces) bytes += piece;
   return bytes;
+}
+
+// A frame of one record "x".
+std::string frame_bytes(std::uint64_t first, std::uint64_t durable, std::uint64_t seed) {
+  const std::array lengths{1U};
+  return bytes_of(
+      wal::encode_frame({first, 1000, lengths, "x"}, durable, Compression::kNone, seed));
+}
+
+// A frame of two rows in Arrow data. The log does not look inside: any bytes will do.
+std::string arrow_frame_bytes(std::uint64_t first, std::uint64_t durable, std::uint64_t seed) {
+  return bytes_of(wal::encode_frame(WalFrame::arrow(first, 1000, 2, "rows"), durable,
+                                    Compression::kNone, seed));
 }
 
 class WalTest : public ::testing::Test {
@@ -69,6 +80,13 @@ class WalTest : public ::testing::Test {
     return Wal::open(
         files_, executor_, options, flushed_to,
         [this](const ReplayedFrame& frame) {
+          if (frame.content == FrameContent::kArrow) {
+            EXPECT_TRUE(frame.record_bytes.empty());
+            replayed_.push_back(std::to_string(frame.count) + " rows: ");
+            replayed_.back() += frame.records;
+            return ok_status();
+          }
+          EXPECT_EQ(frame.count, frame.record_bytes.size());
           std::size_t position = 0;
           for (const std::uint32_t length : frame.record_bytes) {
             replayed_.emplace_back(frame.records.substr(position, length));
@@ -103,6 +121,13 @@ class WalTest : public ::testing::Test {
     wal.enqueue({next_, 1000, lengths, records_.back()});
     return ++next_;
   }
+  // The same with `rows` rows in Arrow data.
+  Status put_arrow(Wal& wal, std::uint32_t rows, std::string stream) {
+    records_.push_back(std::move(stream));
+    wal.enqueue(WalFrame::arrow(next_, 1000, rows, records_.back()));
+    next_ += rows;
+    return wal.commit(next_);
+  }
   Status put(Wal& wal, std::string record) { return wal.commit(enqueue(wal, std::move(record))); }
   std::vector<std::string> segments() {
     std::vector<std::string> names;
@@ -134,13 +159,13 @@ TEST_F(WalTest, HasTheBytesOfTheWorkedExample) {
   ASSERT_EQ(bytes.size(), 64U + 56U + 48U);
   EXPECT_EQ(hex(bytes.substr(0, 64)),
             "50 52 53 54 57 41 4c 31\n"
-            "01 00 00 00 00 00 00 00\n"
+            "02 00 00 00 00 00 00 00\n"
             "88 77 66 55 44 33 22 11\n"
             "01 00 00 00 00 00 00 00\n"
             "00 00 00 00 00 00 00 00\n"
             "00 00 00 00 00 00 00 00\n"
             "00 00 00 00 00 00 00 00\n"
-            "00 00 00 00 42 f2 b9 32");
+            "00 00 00 00 f4 ce ed 1c");
   EXPECT_EQ(hex(bytes.substr(64, 56)),
             "30 00 00 00 5e 4a 74 d0\n"
             "01 00 00 00 01 00 00 00\n"
@@ -156,6 +181,17 @@ TEST_F(WalTest, HasTheBytesOfTheWorkedExample) {
             "01 00 00 00 00 00 00 00\n"
             "00 00 00 00 00 00 00 00\n"
             "00 00 00 00 00 00 00 00");
+}
+
+TEST(WalFormat, BytesOfAnArrowFrame) {
+  EXPECT_EQ(hex(arrow_frame_bytes(1, 1, wal::frame_seed(bucket_identity, 1))),
+            "2c 00 00 00 82 1f 8c 6e\n"
+            "03 00 00 00 02 00 00 00\n"
+            "01 00 00 00 00 00 00 00\n"
+            "01 00 00 00 00 00 00 00\n"
+            "e8 03 00 00 00 00 00 00\n"
+            "04 00 00 00 00 00 00 00\n"
+            "72 6f 77 73 00 00 00 00");
 }
 
 TEST(WalFormat, NamesOfSegments) {
@@ -192,7 +228,7 @@ TEST_F(WalTest, RotatesAndReplaysEverySegment) {
       ElementsAre("00000000000000000000-0000000001.wal", "00000000000000000003-0000000001.wal",
                   "00000000000000000006-0000000001.wal", "00000000000000000009-0000000001.wal"));
   std::uint64_t bytes = 0;
-  for (const auto& [path, contents] : disk_.files()) bytes += contents.size();
+  for (const auto& [path, contents] : disk_.files()) bytes += testing::log_end(contents);
   EXPECT_EQ(wal->size_bytes(), bytes);
   wal.reset();
   wal = open(small);
@@ -211,12 +247,41 @@ TEST_F(WalTest, ReplaysEveryCompression) {
     const std::string large(100'000, 'a');
     ASSERT_TRUE(put(*wal, large).ok());
     ASSERT_TRUE(put(*wal, "b").ok());
+    ASSERT_TRUE(put_arrow(*wal, 1000, large).ok());
+    ASSERT_TRUE(put_arrow(*wal, 1, "c").ok());
+    ASSERT_TRUE(put(*wal, "d").ok());
     EXPECT_EQ(wal->size_bytes() < 10'000, codec != Compression::kNone);
     wal.reset();
     compressed.compression = Compression::kNone;  // of what is written, not of what is read
     wal = open(compressed);
-    EXPECT_THAT(replayed_, ElementsAre(large, "b"));
+    EXPECT_THAT(replayed_, ElementsAre(large, "b", "1000 rows: " + large, "1 rows: c", "d"));
+    EXPECT_EQ(recovery_.replayed_records, 1004U);
+    EXPECT_EQ(recovery_.next_offset, 1004U);
   }
+}
+
+// Both contents in one round, and a segment's ends counted in rows.
+TEST_F(WalTest, MixesRecordsAndArrowData) {
+  WalOptions small = options();
+  small.segment_bytes = 200;
+  auto wal = open(small);
+  enqueue(*wal, "a");
+  records_.emplace_back("stream");
+  wal->enqueue(WalFrame::arrow(1, 1000, 10, records_.back()));
+  next_ = 11;
+  ASSERT_TRUE(put(*wal, "b").ok());
+  EXPECT_THAT(told(), ElementsAre(std::pair(std::uint64_t{12}, true)));
+  ASSERT_TRUE(put_arrow(*wal, 5, "more").ok());
+  EXPECT_THAT(segments(), ElementsAre("00000000000000000000-0000000001.wal",
+                                      "00000000000000000012-0000000001.wal"));
+  wal.reset();
+  wal = open(small);
+  EXPECT_THAT(replayed_, ElementsAre("a", "10 rows: stream", "b", "5 rows: more"));
+  EXPECT_EQ(recovery_.next_offset, 17U);
+  ASSERT_TRUE(wal->retire(16).ok());
+  EXPECT_THAT(segments(), ElementsAre("00000000000000000012-0000000001.wal"));
+  ASSERT_TRUE(wal->retire(17).ok());
+  EXPECT_THAT(segments(), IsEmpty());
 }
 
 TEST_F(WalTest, RetireRemovesOnlyWhatIsFlushedTheActiveSegmentToo) {
@@ -323,6 +388,77 @@ TEST_F(WalTest, AFrameWithAnotherFirstOffsetEndsTheLogOrIsCorruption) {
   EXPECT_THAT(refused.error().message, HasSubstr(path + ": byte " + std::to_string(begin.size())));
 }
 
+// ---- earlier format versions ----
+
+// What tests/golden/segment-v1.wal holds, and a frame that only a later version has.
+TEST_F(WalTest, ArrowDataInASegmentOfVersion1IsNoFrame) {
+  const std::string path = "/bucket/wal/" + wal::segment_name(0, 1);
+  const std::uint64_t seed = wal::frame_seed(bucket_identity, 1);
+  const std::string frames = frame_bytes(0, 0, seed);
+  const std::string arrow = arrow_frame_bytes(1, 1, seed);
+  disk_.set_file(path, wal::encode_segment_header({bucket_identity, 1, 0, {}, 2}) + frames + arrow);
+  open(options());
+  EXPECT_THAT(replayed_, ElementsAre("x", "2 rows: rows"));
+
+  const std::string begin = wal::encode_segment_header({bucket_identity, 1, 0, {}, 1}) + frames;
+  disk_.set_file(path, begin + arrow);
+  open(options());
+  EXPECT_THAT(replayed_, ElementsAre("x"));
+  EXPECT_EQ(disk_.files().at(path), begin);
+
+  // It tells nothing about durability either; a frame behind it does.
+  disk_.set_file(path, begin + arrow_frame_bytes(1, 3, seed));
+  open(options());
+  EXPECT_EQ(disk_.files().at(path), begin);
+  disk_.set_file(path, begin + arrow + frame_bytes(3, 3, seed));
+  const auto refused = try_open(options());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kCorruption);
+}
+
+// Nothing is ever appended to a segment that an earlier opening made: with an earlier version, say.
+TEST_F(WalTest, ASegmentOfVersion1IsReadAndNotWrittenTo) {
+  const std::string path = "/bucket/wal/" + wal::segment_name(0, 1);
+  const std::string old = wal::encode_segment_header({bucket_identity, 1, 0, {}, 1}) +
+                          frame_bytes(0, 0, wal::frame_seed(bucket_identity, 1));
+  disk_.set_file(path, old);
+  auto wal = open(options());
+  ASSERT_TRUE(put_arrow(*wal, 2, "rows").ok());
+  wal.reset();
+  EXPECT_EQ(disk_.files().at(path), old);
+  const std::string later = disk_.files().at("/bucket/wal/" + wal::segment_name(1, 2));
+  EXPECT_EQ(wal::decode_segment_header(later)->version, 2U);
+  open(options());
+  EXPECT_THAT(replayed_, ElementsAre("x", "2 rows: rows"));
+}
+
+TEST(WalFormat, VersionsOfHeaders) {
+  for (const std::uint32_t version : {0U, 1U, 2U, 3U}) {
+    const std::string bytes = wal::encode_segment_header({bucket_identity, 1, 0, {}, version});
+    const auto header = wal::decode_segment_header(bytes);
+    const bool known = version == 1 || version == 2;
+    EXPECT_EQ(header.has_value(), known);
+    if (header) {
+      EXPECT_EQ(header->version, version);
+    }
+    EXPECT_EQ(wal::foreign_format_version(bytes), known ? std::nullopt : std::optional(version));
+  }
+}
+
+TEST(WalFormat, AnArrowFrameHasRows) {
+  const std::uint64_t seed = wal::frame_seed(bucket_identity, 1);
+  wal::FrameDecoder decoder(seed);
+  wal::DecodedFrame frame;
+  for (const std::uint32_t rows : {0U, 1U, 0xffffffffU}) {
+    const std::string bytes =
+        bytes_of(wal::encode_frame(WalFrame::arrow(0, 0, rows, "x"), 0, Compression::kNone, seed));
+    EXPECT_EQ(decoder.decode(bytes, 0, &frame), rows > 0);
+    if (rows == 0) continue;
+    EXPECT_EQ(frame.count, rows);
+    EXPECT_EQ(frame.content(), FrameContent::kArrow);
+  }
+}
+
 // ---- groups and order ----
 
 TEST_F(WalTest, ACommitWritesThenSyncsTheFileThenItsFolder) {
@@ -333,9 +469,9 @@ TEST_F(WalTest, ACommitWritesThenSyncsTheFileThenItsFolder) {
   std::vector<std::string> trace = files_.trace();
   trace.erase(trace.begin(), trace.begin() + static_cast<std::ptrdiff_t>(before));
   const std::string name = "00000000000000000000-0000000001.wal";
-  EXPECT_THAT(trace,
-              ElementsAre("open_append " + name, "append " + name, "append " + name, "sync " + name,
-                          "sync_folder wal", "append " + name, "sync " + name));
+  EXPECT_THAT(trace, ElementsAre("open_append " + name, "append " + name, "reserve " + name,
+                                 "append " + name, "sync " + name, "sync_folder wal",
+                                 "append " + name, "sync " + name));
 }
 
 TEST_F(WalTest, FramesThatComeDuringASyncShareTheNext) {
@@ -613,6 +749,91 @@ TEST_F(WalTest, TheEndIsMarkedCleanOnlyOnceEverythingIsDurable) {
   });
   ASSERT_TRUE(wal->close().ok());
   EXPECT_TRUE(synced_before);
+}
+
+// ---- one record at once ----
+
+TEST_F(WalTest, OneRecordIsCommittedAtOnceWhereThereIsRoom) {
+  WalOptions timed = options();
+  timed.sync_interval = 1h;
+  auto wal = open(timed);
+  EXPECT_FALSE(wal->try_commit(0, 1000, "a")) << "there is no segment yet";
+  ASSERT_TRUE(put(*wal, "a").ok());
+  std::vector<std::string> expected{"a"};
+  // Room is made in the background; the longer record finds it used up some time.
+  while (expected.size() < 2000) {
+    const std::string record = "record " + std::to_string(expected.size()) + std::string(90, 'x');
+    if (wal->try_commit(next_, 1000, record)) {
+      ++next_;
+    } else {
+      ASSERT_TRUE(put(*wal, record).ok());
+    }
+    expected.push_back(record);
+  }
+  wal.reset();
+  wal = open(timed);
+  EXPECT_EQ(replayed_, expected);
+  EXPECT_EQ(recovery_.truncated_bytes, 0U);
+}
+
+TEST_F(WalTest, OneRecordIsDurableAfterASync) {
+  WalOptions timed = options();
+  timed.sync_interval = 1h;
+  auto wal = open(timed);
+  ASSERT_TRUE(put(*wal, "a").ok());
+  while (!wal->try_commit(1, 1000, "b")) std::this_thread::yield();  // until there is room
+  ASSERT_TRUE(wal->sync().ok());
+  disk_.cut(1);
+  wal.reset();
+  wal = open(timed);
+  EXPECT_THAT(replayed_, ElementsAre("a", "b"));
+}
+
+TEST_F(WalTest, OneRecordIsNotCommittedAtOnceWhereThatIsNotAllOfIt) {
+  auto wal = open(options());
+  ASSERT_TRUE(put(*wal, "a").ok());
+  EXPECT_FALSE(wal->try_commit(1, 1000, "b")) << "it has to be synced";
+  wal.reset();
+  WalOptions other = options();
+  other.sync_interval = 1h;
+  other.compression = Compression::kZstd;
+  wal = open(other);
+  ASSERT_TRUE(put(*wal, "b").ok());
+  EXPECT_FALSE(wal->try_commit(2, 1000, "c")) << "it has to be compressed";
+  wal.reset();
+  other.compression = Compression::kNone;
+  wal = open(other);
+  ASSERT_TRUE(put(*wal, "c").ok());
+  while (!wal->try_commit(3, 1000, "d")) std::this_thread::yield();
+  ++next_;
+  enqueue(*wal, "e");
+  EXPECT_FALSE(wal->try_commit(5, 1000, "f")) << "another one waits";
+  ASSERT_TRUE(wal->commit(5).ok());
+  ASSERT_TRUE(wal->close().ok());
+  EXPECT_FALSE(wal->try_commit(5, 1000, "f")) << "the log is closed";
+  wal.reset();
+  wal = open(options());
+  EXPECT_THAT(replayed_, ElementsAre("a", "b", "c", "d", "e"));
+}
+
+// Its room can be left by a crash; what was written into the next segment proves where it ended.
+TEST_F(WalTest, RoomBehindAClosedSegmentIsNoDamage) {
+  WalOptions small = options();
+  small.segment_bytes = 100;
+  auto wal = open(small);
+  ASSERT_TRUE(put(*wal, std::string(200, 'a')).ok());
+  ASSERT_TRUE(put(*wal, "b").ok());
+  ASSERT_EQ(segments().size(), 2U);
+  wal.reset();
+  const auto [path, contents] = *disk_.files().begin();
+  disk_.set_file(path, contents + std::string(5000, '\0'));
+  wal = open(small);
+  EXPECT_THAT(replayed_, ElementsAre(std::string(200, 'a'), "b"));
+  wal.reset();
+  disk_.set_file(path, contents.substr(0, 64) + std::string(5000, '\0'));
+  const auto damaged = try_open(small);
+  ASSERT_FALSE(damaged.ok());
+  EXPECT_EQ(damaged.error().code, ErrorCode::kCorruption);
 }
 
 TEST_F(WalTest, MayBeDestroyedWithItsTimerPendingOrRunning) {

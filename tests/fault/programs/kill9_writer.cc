@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -39,7 +40,10 @@ void produce(BucketEngine& engine, int producer, std::int64_t number, std::uint6
     const std::string what =
         " " + std::to_string(producer) + " " + std::to_string(number + count - 1) + "\n";
     tell("s" + what);
-    const auto put = engine.put_batch(std::move(batch));
+    std::optional<std::uint64_t> at_once;
+    if (count == 1) at_once = engine.try_put(batch[0]);
+    const auto put =
+        at_once ? persisting::Result<std::uint64_t>(*at_once) : engine.put_batch(std::move(batch));
     if (!put) {
       std::cerr << put.error().message << "\n";
       std::_Exit(4);

@@ -4,12 +4,14 @@ Arguments: own address, storage folder, addresses of seeds.
 """
 
 import asyncio
+import importlib
 import json
 import os
 import sys
 
 import pulsing as pul
 
+from persisting import metrics
 from persisting.queue import read_queue, write_queue
 from persisting.queue._pulsing import queue_module
 
@@ -50,6 +52,31 @@ class Node:
     async def flush(self):
         await self.writer.flush()
         return True
+
+    async def serve_metrics(self):
+        """Count from now on; returns the port of the metrics."""
+        server, _ = metrics.start_http_server(0)
+        return server.server_port
+
+    async def stats(self):
+        """The figures of every bucket of the cluster, by id."""
+        return (await self.writer.stats())["buckets"]
+
+    async def double(self, bucket_id, storage):
+        """Make one more actor of a bucket, as a node does that has not heard of the other's yet."""
+        manager = importlib.import_module(f"{queue_module().__name__}.manager")
+        await manager.BucketStorage.local(
+            self.system._inner,
+            bucket_id=bucket_id,
+            storage_path=f"{storage}/bucket_{bucket_id}",
+            backend="persisting",
+            name=f"bucket_t_{bucket_id}",
+            public=True,
+        )
+        return len(await self.instances(bucket_id))
+
+    async def instances(self, bucket_id):
+        return await self.system._inner.get_named_instances(f"bucket_t_{bucket_id}")
 
     async def buckets(self):
         """The ids of the buckets whose actors run on this node."""

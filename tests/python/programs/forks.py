@@ -122,7 +122,8 @@ def main(folder, what, times, seed):
     warnings.filterwarnings("ignore", "lance is not fork-safe")
     gc.freeze()  # a child that collected what was imported would copy every page of it
     chance = random.Random(seed)
-    backend = PersistingBackend(0, folder)
+    # Maintenance changes files when it likes.
+    backend = PersistingBackend(0, folder, maintenance=what == "busy")
     blocking = backend.sync()
     for turn in range(times):
         count = blocking.total_count()
