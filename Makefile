@@ -15,7 +15,7 @@ test: ## Lint, the C++ tests, the Python tests with both Pulsing releases
 	@scripts/test
 
 .PHONY: lint
-lint: ## Formatting, clang-tidy, layering of includes, ruff, mypy
+lint: ## Formatting, clang-tidy, layering of includes, ruff, mypy, instruction counts
 	@scripts/setup test
 	@scripts/lint
 
@@ -40,10 +40,9 @@ fault-long: ## The random fault tests at length: a million power cuts and more
 	@scripts/fault-long
 
 .PHONY: bench
-bench: ## Measure against the encoder and the disk; writes its pages in docs/
-	@scripts/setup test
+bench: ## Measure against peers and the disk, 20 minutes; writes docs/benchmarks.md
+	@scripts/setup bench
 	@.venv/bin/python bench/run.py
-	@.venv/bin/python bench/levels.py
 
 .PHONY: fuzz
 fuzz: ## Fuzz the decoders for a minute each, from the kept corpus

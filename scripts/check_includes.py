@@ -17,8 +17,14 @@ LAYERS: dict[str, set[str]] = {
     "table": {"base"},
     "schema": {"base"},
     "lance": {"base", "table"},
-    "engine": {"base", "wal", "tail", "table", "schema"},
+    "metrics": {"base", "wal"},
+    "engine": {"base", "metrics", "wal", "tail", "table", "schema"},
     "queue": {"base", "engine"},
+}
+
+# What the optional components may include besides: their own library.
+COMPONENTS: dict[str, str] = {
+    "include/persisting/prometheus.h": "prometheus/",
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -51,8 +57,11 @@ def is_public(bracket: str, name: str) -> bool:
     return name.startswith("persisting/")
 
 
-def public_problem(bracket: str, name: str) -> str | None:
+def public_problem(place: str, bracket: str, name: str) -> str | None:
     """Rule of include/ and examples/."""
+    component = COMPONENTS.get(place)
+    if component is not None and bracket == "<" and name.startswith(component):
+        return None
     return None if is_public(bracket, name) else "only the standard library and persisting/ here"
 
 
@@ -88,7 +97,7 @@ def include_problems() -> Iterator[str]:
                 case ["python", *_]:
                     problem = binding_problem(bracket, name)
                 case _:
-                    problem = public_problem(bracket, name)
+                    problem = public_problem(str(place), bracket, name)
             if problem:
                 yield f"{place}:{number}: includes {name}: {problem}"
 
