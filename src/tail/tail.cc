@@ -17,55 +17,53 @@ constexpr std::size_t adopted_bytes = chunk_bytes / 4;
 }  // namespace
 
 RecordChunk::RecordChunk(std::uint64_t first_offset, std::size_t byte_capacity,
-                         std::size_t record_capacity)
+                         std::size_t record_capacity, std::int64_t timestamp_us)
     : TailChunk(first_offset, 0),
       byte_capacity_(byte_capacity),
       record_capacity_(record_capacity),
       bytes_(std::make_unique_for_overwrite<char[]>(byte_capacity)),
       data_(bytes_.get()),
-      ends_(std::make_unique_for_overwrite<std::size_t[]>(record_capacity)),
-      timestamps_(std::make_unique_for_overwrite<std::int64_t[]>(record_capacity)) {}
+      ends_(std::make_unique_for_overwrite<std::uint32_t[]>(record_capacity)),
+      delays_us_(std::make_unique_for_overwrite<std::int32_t[]>(record_capacity)),
+      first_timestamp_us_(timestamp_us) {
+  assert(std::in_range<std::uint32_t>(byte_capacity));
+}
 
 RecordChunk::RecordChunk(std::uint64_t first_offset, RecordBatch batch, std::int64_t timestamp_us)
-    : TailChunk(first_offset, 0),
+    : TailChunk(first_offset, batch.size()),
       adopted_(std::move(batch)),
       byte_capacity_(adopted_.byte_size()),
       record_capacity_(adopted_.size()),
       data_(adopted_.bytes().data()),
-      ends_(std::make_unique_for_overwrite<std::size_t[]>(record_capacity_)),
-      timestamps_(std::make_unique_for_overwrite<std::int64_t[]>(record_capacity_)) {
-  note_ends(adopted_, timestamp_us);
-}
+      first_timestamp_us_(timestamp_us),
+      used_(adopted_.byte_size()) {}
 
 std::string_view RecordChunk::append(const RecordBatch& batch, std::int64_t timestamp_us) {
-  assert(fits(batch.size(), batch.byte_size()));
+  assert(fits(batch.size(), batch.byte_size(), timestamp_us));
   char* const begin = bytes_.get() + used_;
   std::memcpy(begin, batch.bytes().data(), batch.byte_size());
-  note_ends(batch, timestamp_us);
+  const auto delay_us = static_cast<std::int32_t>(timestamp_us - first_timestamp_us_);
+  for (const std::size_t end : batch.ends()) {
+    ends_[count_] = static_cast<std::uint32_t>(used_ + end);
+    delays_us_[count_] = delay_us;
+    ++count_;
+  }
+  used_ += batch.byte_size();
   return {begin, batch.byte_size()};
 }
 
 void RecordChunk::append(std::string_view record, std::int64_t timestamp_us) {
-  assert(fits(1, record.size()));
+  assert(fits(1, record.size(), timestamp_us));
   std::memcpy(bytes_.get() + used_, record.data(), record.size());
   used_ += record.size();
-  ends_[count_] = used_;
-  timestamps_[count_] = timestamp_us;
+  ends_[count_] = static_cast<std::uint32_t>(used_);
+  delays_us_[count_] = static_cast<std::int32_t>(timestamp_us - first_timestamp_us_);
   ++count_;
-}
-
-void RecordChunk::note_ends(const RecordBatch& batch, std::int64_t timestamp_us) {
-  for (const std::size_t end : batch.ends()) {
-    ends_[count_] = used_ + end;
-    timestamps_[count_] = timestamp_us;
-    ++count_;
-  }
-  used_ += batch.byte_size();
 }
 
 std::size_t RecordChunk::byte_size(std::size_t first, std::size_t count) const {
   if (count == 0) return 0;
-  return ends_[first + count - 1] - (first == 0 ? 0 : ends_[first - 1]);
+  return end(first + count - 1) - (first == 0 ? 0 : end(first - 1));
 }
 
 std::string_view Tail::append(RecordBatch batch, std::int64_t timestamp_us) {
@@ -76,7 +74,7 @@ std::string_view Tail::append(RecordBatch batch, std::int64_t timestamp_us) {
     append(chunk);
     return chunk->bytes();
   }
-  RecordChunk& chunk = chunk_for(records, bytes);
+  RecordChunk& chunk = chunk_for(records, bytes, timestamp_us);
   next_offset_ += records;
   return chunk.append(batch, timestamp_us);
 }
@@ -88,15 +86,15 @@ void Tail::append(std::string_view record, std::int64_t timestamp_us) {
     append(std::move(batch), timestamp_us);
     return;
   }
-  RecordChunk& chunk = chunk_for(1, record.size());
+  RecordChunk& chunk = chunk_for(1, record.size(), timestamp_us);
   ++next_offset_;
   chunk.append(record, timestamp_us);
 }
 
-RecordChunk& Tail::chunk_for(std::size_t records, std::size_t bytes) {
-  if (open_ == nullptr || !open_->fits(records, bytes)) {
-    open_ =
-        std::make_shared<RecordChunk>(next_offset_, chunk_bytes, std::max(chunk_records, records));
+RecordChunk& Tail::chunk_for(std::size_t records, std::size_t bytes, std::int64_t timestamp_us) {
+  if (open_ == nullptr || !open_->fits(records, bytes, timestamp_us)) {
+    open_ = std::make_shared<RecordChunk>(next_offset_, chunk_bytes,
+                                          std::max(chunk_records, records), timestamp_us);
     chunks_.push_back(open_);
   }
   return *open_;

@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "persisting/record.h"
@@ -45,13 +46,15 @@ class TailChunk {
 // Encoded records in fixed memory.
 class RecordChunk : public TailChunk {
  public:
-  // An empty one, with room.
-  RecordChunk(std::uint64_t first_offset, std::size_t byte_capacity, std::size_t record_capacity);
+  // An empty one, with room, for records from `timestamp_us` on. At most 4 GiB.
+  RecordChunk(std::uint64_t first_offset, std::size_t byte_capacity, std::size_t record_capacity,
+              std::int64_t timestamp_us);
   // The records of `batch`, without copying them. Nothing more fits.
   RecordChunk(std::uint64_t first_offset, RecordBatch batch, std::int64_t timestamp_us);
 
-  bool fits(std::size_t records, std::size_t bytes) const {
-    return count_ + records <= record_capacity_ && used_ + bytes <= byte_capacity_;
+  bool fits(std::size_t records, std::size_t bytes, std::int64_t timestamp_us) const {
+    return count_ + records <= record_capacity_ && used_ + bytes <= byte_capacity_ &&
+           std::in_range<std::int32_t>(timestamp_us - first_timestamp_us_);
   }
   // Copies the records in; they must fit. Returns where they are.
   std::string_view append(const RecordBatch& batch, std::int64_t timestamp_us);
@@ -59,16 +62,21 @@ class RecordChunk : public TailChunk {
 
   std::string_view bytes() const { return {data_, used_}; }
   std::string_view record(std::size_t index) const {
-    const std::size_t begin = index == 0 ? 0 : ends_[index - 1];
-    return {data_ + begin, ends_[index] - begin};
+    const std::size_t begin = index == 0 ? 0 : end(index - 1);
+    return {data_ + begin, end(index) - begin};
   }
 
   const RecordChunk* records() const override { return this; }
-  std::int64_t timestamp_us(std::size_t index) const override { return timestamps_[index]; }
+  std::int64_t timestamp_us(std::size_t index) const override {
+    return first_timestamp_us_ + (is_adopted() ? 0 : delays_us_[index]);
+  }
   std::size_t byte_size(std::size_t first, std::size_t count) const override;
 
  private:
-  void note_ends(const RecordBatch& batch, std::int64_t timestamp_us);
+  bool is_adopted() const { return bytes_ == nullptr; }
+  std::size_t end(std::size_t index) const {
+    return is_adopted() ? adopted_.ends()[index] : ends_[index];
+  }
 
   const RecordBatch adopted_;
   const std::size_t byte_capacity_;
@@ -76,8 +84,10 @@ class RecordChunk : public TailChunk {
   // Left uninitialised: pages that no record has reached cost no memory.
   const std::unique_ptr<char[]> bytes_;  // null where the records were adopted
   const char* const data_;
-  const std::unique_ptr<std::size_t[]> ends_;
-  const std::unique_ptr<std::int64_t[]> timestamps_;
+  // Small, for there may be millions of records; null likewise.
+  const std::unique_ptr<std::uint32_t[]> ends_;
+  const std::unique_ptr<std::int32_t[]> delays_us_;  // after the first timestamp
+  const std::int64_t first_timestamp_us_;
   std::size_t used_ = 0;
 };
 
@@ -116,7 +126,7 @@ class Tail {
 
  private:
   // Has a chunk into which so much fits.
-  RecordChunk& chunk_for(std::size_t records, std::size_t bytes);
+  RecordChunk& chunk_for(std::size_t records, std::size_t bytes, std::int64_t timestamp_us);
 
   std::deque<std::shared_ptr<const TailChunk>> chunks_;
   std::shared_ptr<RecordChunk> open_;  // the last of them, while small batches may go into it
