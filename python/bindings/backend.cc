@@ -7,6 +7,7 @@
 
 #include "persisting/backend_registry.h"
 
+#include "acknowledgement.h"
 #include "arrow_capsule.h"
 #include "bindings.h"
 #include "completion_queue.h"
@@ -75,17 +76,18 @@ class NativeBackend {
     field_runs_ = FieldRuns(backend_->total_count());
   }
 
-  // The GIL is kept: nothing here waits for a disk.
-  bool try_put(nb::handle record) {
-    if (!backend_->can_put_at_once()) return false;
+  // None: not at once. The GIL is kept: nothing here waits for a disk.
+  nb::object try_put(nb::handle record) {
+    if (!backend_->can_put_at_once()) return nb::none();
     // Taken away meanwhile: encoding may run code that puts another record.
     std::string scratch = std::move(scratch_);
     ByteSink encoded(scratch, 0);
     append_record(record, shape_, encoded);
     const std::optional<std::uint64_t> offset = backend_->try_put(encoded.bytes());
     if (scratch.capacity() <= largest_scratch) scratch_ = std::move(scratch);
-    if (offset && notes_fields_) field_runs_.note(*offset, record, shape_.serial());
-    return offset.has_value();
+    if (!offset) return nb::none();
+    if (notes_fields_) field_runs_.note(*offset, record, shape_.serial());
+    return make_acknowledgement();
   }
   FieldRuns& field_runs() { return field_runs_; }
 
@@ -262,7 +264,8 @@ void bind_backend(nb::module_& module) {
            nb::sig("def __init__(self, kind: str, bucket_id: int, storage_path: str, batch_size: "
                    "int, options: dict[str, object], notes_fields: bool) -> None"))
       .def("try_put", &NativeBackend::try_put, nb::arg("record"),
-           nb::sig("def try_put(self, record: object) -> bool"))
+           nb::sig("def try_put(self, record: object) -> collections.abc.Coroutine[Any, "
+                   "Any, None] | None"))
       .def_prop_ro("field_runs", &NativeBackend::field_runs)
       .def("put", &NativeBackend::put, nb::arg("record"))
       .def("put_batch", &NativeBackend::put_batch, nb::arg("records").none())

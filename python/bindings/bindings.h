@@ -7,6 +7,7 @@ namespace persisting::python {
 
 namespace nb = nanobind;
 
+void bind_acknowledgement(nb::module_& module);
 void bind_partition(nb::module_& module);
 void bind_completion_queue(nb::module_& module);
 void bind_backend(nb::module_& module);

@@ -4,6 +4,7 @@
 NB_MODULE(_core, module) {
   // The interpreter ends without taking the types down; leaked instances are no error then.
   nanobind::set_leak_warnings(false);
+  persisting::python::bind_acknowledgement(module);
   persisting::python::bind_partition(module);
   persisting::python::bind_completion_queue(module);
   persisting::python::bind_field_runs(module);

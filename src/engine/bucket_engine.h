@@ -35,6 +35,7 @@
 #include "persisting/log.h"
 #include "persisting/storage_backend.h"
 
+#include "base/clocks.h"
 #include "base/executor.h"
 #include "base/file_system.h"
 #include "engine/bucket_identity.h"
@@ -194,8 +195,8 @@ class BucketEngine : public std::enable_shared_from_this<BucketEngine> {
   bool is_full_locked(std::size_t bytes) const;
   void release_stalled_locked(Callbacks* after);
   void on_committed(std::uint64_t end_offset, const Status& status);
-  void count_put_locked(std::uint64_t records, std::uint64_t bytes, std::uint64_t begun_ns,
-                        std::uint64_t now_ns);
+  void count_put_locked(std::uint64_t records, std::uint64_t bytes,
+                        std::optional<std::uint64_t> duration_ns);
   void note_unflushed_locked(std::uint64_t bytes, std::int64_t now_us);
   void end_puts_locked();
   void acknowledge_locked(PendingPut put, std::uint64_t now_ns, Callbacks* after);
@@ -291,6 +292,7 @@ class BucketEngine : public std::enable_shared_from_this<BucketEngine> {
   std::shared_ptr<const TableSnapshot> snapshot_;  // holds every record below flushed_to_
   std::uint64_t unflushed_bytes_ = 0;
   std::int64_t oldest_unflushed_us_ = 0;  // when it was put; 0: there is none
+  SampledStopwatch stopwatch_;            // of puts at once
   std::deque<PendingPut> pending_;
   std::deque<StalledPut> stalled_;
   std::deque<Alteration> alterations_;

@@ -28,7 +28,6 @@ Status check_size(const RecordBatch& records, std::size_t encoded_bytes, std::si
 // The path of small puts: what put_batch() does, where nothing of it can block, fail, or call anybody.
 std::optional<std::uint64_t> BucketEngine::try_put(std::string_view record) {
   if (fork_generation_ != fork_generation()) return std::nullopt;
-  const std::uint64_t begun_ns = begin_of_put();
   std::uint64_t offset = 0;
   {
     // A caller in Python keeps the interpreter's lock, for which whoever has this one may have to wait.
@@ -37,13 +36,15 @@ std::optional<std::uint64_t> BucketEngine::try_put(std::string_view record) {
         !record_fits(*schema_, record)) {
       return std::nullopt;
     }
+    const bool is_timed = metered_->is_exported();
+    if (is_timed) stopwatch_.begin();
     offset = tail_.next_offset();
     const std::int64_t now = environment_.now_us();
     if (wal_ != nullptr && !wal_->try_commit(offset, now, record)) return std::nullopt;
     tail_.append(record, now);
     note_unflushed_locked(record.size(), now);
     visible_end_ = offset + 1;
-    count_put_locked(1, record.size(), begun_ns, begun_ns == 0 ? 0 : monotonic_ns());
+    count_put_locked(1, record.size(), is_timed ? std::optional(stopwatch_.end()) : std::nullopt);
     end_puts_locked();
   }
   subscribers_.notify();
@@ -264,18 +265,20 @@ void BucketEngine::on_committed(std::uint64_t end_offset, const Status& status) 
 }
 
 void BucketEngine::acknowledge_locked(PendingPut put, std::uint64_t now_ns, Callbacks* after) {
-  count_put_locked(put.end_offset - put.first_offset, put.bytes, put.begun_ns, now_ns);
+  // One of them is 0 where exporting began or ended meanwhile.
+  const bool is_timed = put.begun_ns != 0 && now_ns != 0;
+  count_put_locked(put.end_offset - put.first_offset, put.bytes,
+                   is_timed ? std::optional(now_ns - put.begun_ns) : std::nullopt);
   show_schema_locked(std::move(put.schema), after);
   after->push_back([done = std::move(put.done), first = put.first_offset] { done(first); });
 }
 
 void BucketEngine::count_put_locked(std::uint64_t records, std::uint64_t bytes,
-                                    std::uint64_t begun_ns, std::uint64_t now_ns) {
+                                    std::optional<std::uint64_t> duration_ns) {
   BucketMetrics& cells = metrics();
   cells.records.add(records);
   cells.bytes.add(bytes);
-  // One of them is 0 where exporting began or ended meanwhile.
-  if (begun_ns != 0 && now_ns != 0) cells.put_duration.observe_nanoseconds(now_ns - begun_ns);
+  if (duration_ns) cells.put_duration.observe_nanoseconds(*duration_ns);
 }
 
 void BucketEngine::note_unflushed_locked(std::uint64_t bytes, std::int64_t now_us) {

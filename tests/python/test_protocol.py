@@ -51,9 +51,54 @@ def importlib_protocol(pulsing_queue):
 
 
 def test_methods_are_real_coroutines(backend):
-    for name in ("put", "put_batch", "get", "flush", "stats", "close", "get_meta", "put_tensor"):
+    for name in ("put_batch", "get", "flush", "stats", "close", "get_meta", "put_tensor"):
         assert inspect.iscoroutinefunction(getattr(backend, name)), name
     assert inspect.isasyncgenfunction(backend.get_stream)
+
+
+async def test_what_put_returns_is_good_for_all_that_takes_coroutines(backend):
+    def put(i):
+        return backend.put({"id": i})
+
+    done = put(0)
+    assert asyncio.iscoroutine(done)
+    assert inspect.isawaitable(done)
+    assert await done is None
+    assert await asyncio.create_task(put(1)) is None
+    assert await asyncio.gather(put(2), put(3)) == [None, None]
+    assert await asyncio.wait_for(put(4), 60) is None
+    assert [await each for each in asyncio.as_completed([put(5), put(6)])] == [None, None]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(put(i)) for i in (7, 8)]
+    assert [task.result() for task in tasks] == [None, None]
+    assert sorted(ids(await backend.get())) == list(range(9))
+
+    other = put(9)
+    with pytest.raises(StopIteration):
+        other.send(None)
+    assert list(other.__await__()) == []
+    assert other.close() is None
+    for thrown in (KeyError("x"), KeyError):
+        with pytest.raises(KeyError):
+            other.throw(thrown)
+    with pytest.raises(TypeError, match="not int"):
+        other.throw(1)
+
+
+async def test_a_refusal_is_told_to_who_awaits(backend):
+    refused = backend.put({"id": object()})
+    kept = backend.put({"id": 1})
+    results = await asyncio.gather(refused, kept, return_exceptions=True)
+    assert [type(result) for result in results] == [TypeError, type(None)]
+    assert await backend.get() == [{"id": 1}]
+
+
+async def test_a_task_cancelled_before_it_began_has_put_or_not(backend):
+    task = asyncio.create_task(backend.put({"id": 1}))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await backend.get() in ([], [{"id": 1}])
 
 
 async def test_put_and_get(backend):

@@ -15,7 +15,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -117,16 +117,22 @@ class NativeStorage:
         if self._kind != MemoryBackend._kind:  # noqa: SLF001
             weakref.finalize(self, _abandon, self._native, self._pid).atexit = False
 
-    async def put(self, record: Record) -> None:
-        """Append one record.
+    # No `async def`: where nothing is to be waited for, a coroutine would take a fifth of the time.
+    def put(self, record: Record) -> Coroutine[Any, Any, None]:
+        """Append one record, at once where that takes no waiting.
 
-        Raises:
+        Await what it returns, which raises:
             TypeError, ValueError: the record is no dict, or holds a value that cannot be stored.
             SchemaError: a field's type does not fit the bucket's.
             WALError, StorageError: the store failed; whether the record survives is not known.
         """
-        if self._native.try_put(record):  # also remembers its fields
-            return
+        try:
+            done = self._native.try_put(record)  # also remembers its fields
+        except Exception as error:  # noqa: BLE001 - whatever it is, who awaits is told
+            return _fail(error)
+        return self._put(record) if done is None else done
+
+    async def _put(self, record: Record) -> None:
         self._puts_under_way += 1
         try:
             first: Any = self._native.put(record)
@@ -524,6 +530,10 @@ class PersistingBackend(NativeStorage):
 
 _open_backends: "weakref.WeakSet[NativeStorage]" = weakref.WeakSet()
 _closing: "weakref.WeakSet[threading.Thread]" = weakref.WeakSet()
+
+
+async def _fail(error: Exception) -> None:
+    raise error
 
 
 def _close_at_exit(backend: NativeStorage) -> None:
