@@ -1,5 +1,6 @@
 #include "base/thread_pool.h"
 
+#include <algorithm>
 #include <atomic>
 #include <system_error>
 #include <utility>
@@ -13,8 +14,8 @@
 
 namespace persisting {
 
-ThreadPool::ThreadPool(std::string name, std::size_t threads)
-    : name_(std::move(name)), thread_limit_(threads) {}
+ThreadPool::ThreadPool(std::string name, std::size_t threads, Clock::duration idle_limit)
+    : name_(std::move(name)), thread_limit_(threads), idle_limit_(idle_limit) {}
 
 ThreadPool::~ThreadPool() { stop(); }
 
@@ -88,14 +89,27 @@ void ThreadPool::run() {
       continue;
     }
     if (stopping_) return;
-    ++idle_;
-    if (delayed_.empty()) {
-      changed_.wait(lock);
-    } else {
-      changed_.wait_until(lock, Clock::time_point(delayed_.begin()->first));
-    }
-    --idle_;
+    if (!idle_locked(lock)) return forget_this_thread_locked();
   }
+}
+
+bool ThreadPool::idle_locked(std::unique_lock<std::mutex>& lock) {
+  const Clock::time_point limit = Clock::now() + idle_limit_;
+  // The only idle one watches the clock for as long as there is a delayed task.
+  Clock::time_point until = idle_ > 0 || delayed_.empty() ? limit : Clock::time_point::max();
+  if (!delayed_.empty()) until = std::min(until, delayed_.begin()->first);
+  ++idle_;
+  const bool timed_out = changed_.wait_until(lock, until) == std::cv_status::timeout;
+  --idle_;
+  return !timed_out || Clock::now() < limit || !due_.empty() || stopping_ ||
+         (idle_ == 0 && !delayed_.empty());
+}
+
+// Nobody need join it: it touches nothing of the pool any more but the lock that it lets go of.
+void ThreadPool::forget_this_thread_locked() {
+  const auto self = std::ranges::find(threads_, std::this_thread::get_id(), &std::thread::get_id);
+  self->detach();
+  threads_.erase(self);
 }
 
 namespace {

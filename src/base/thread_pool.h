@@ -4,6 +4,7 @@
 //            submitted later starts a thread again.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -19,8 +20,10 @@ namespace persisting {
 
 class ThreadPool final : public Executor {
  public:
-  // Threads start with the first task and carry `name` (at most 15 characters) in the system's tools.
-  ThreadPool(std::string name, std::size_t threads);
+  // Threads start when there are tasks, and end `idle_limit` after their last one. They carry `name` (at most 15 characters)
+  // in the system's tools.
+  ThreadPool(std::string name, std::size_t threads,
+             Clock::duration idle_limit = std::chrono::seconds(1));
   ~ThreadPool() override;
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -31,10 +34,14 @@ class ThreadPool final : public Executor {
 
  private:
   void run();
+  // Whether a task came or a thread is needed otherwise.
+  bool idle_locked(std::unique_lock<std::mutex>& lock);
+  void forget_this_thread_locked();
   void ensure_thread_locked();
 
   const std::string name_;
   const std::size_t thread_limit_;
+  const Clock::duration idle_limit_;
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -118,6 +118,53 @@ TEST(ThreadPool, StopRunsWhatIsDueDropsWhatIsDelayedAndALaterTaskStartsAgain) {
   again.get_future().wait();
 }
 
+// Sets its promise when the thread ends that has touched it.
+struct ThreadEnd {
+  std::shared_ptr<std::promise<void>> ended;
+  ~ThreadEnd() {
+    if (ended != nullptr) ended->set_value();
+  }
+};
+thread_local ThreadEnd thread_end;
+
+TEST(ThreadPool, AThreadWithoutTasksEndsAndALaterTaskStartsAnother) {
+  ThreadPool executor("test", 2, milliseconds(1));
+  for (int i = 0; i < 3; ++i) {
+    const auto ended = std::make_shared<std::promise<void>>();
+    executor.submit([ended] { thread_end.ended = ended; });
+    ended->get_future().wait();
+  }
+}
+
+TEST(ThreadPool, OneIdleThreadStaysWhileATaskIsDelayed) {
+  ThreadPool executor("test", 3, milliseconds(1));
+  std::latch all_run(3);
+  std::vector<std::shared_ptr<std::promise<void>>> ended;
+  for (int i = 0; i < 3; ++i) {
+    ended.push_back(std::make_shared<std::promise<void>>());
+    executor.submit([&all_run, each = ended.back()] {
+      thread_end.ended = each;
+      all_run.arrive_and_wait();
+    });
+  }
+  std::latch delayed(1);
+  executor.submit_after(milliseconds(100), [&] { delayed.count_down(); });
+  delayed.wait();
+  for (const auto& each : ended) each->get_future().wait();  // afterwards it ends as well
+}
+
+TEST(ThreadPool, ThreadsThatEndLoseNoTask) {
+  ThreadPool executor("test", 3, std::chrono::microseconds(1));
+  std::atomic<int> run = 0;
+  for (int round = 0; round < 2000; ++round) {
+    std::latch done(2);
+    executor.submit([&] { ++run, done.count_down(); });
+    executor.submit_after(std::chrono::microseconds(round % 20), [&] { ++run, done.count_down(); });
+    done.wait();
+  }
+  EXPECT_EQ(run, 4000);
+}
+
 TEST(ThreadPool, LetsGoOfATaskOnceItHasRun) {
   ThreadPool executor("test", 1);
   auto held = std::make_shared<int>(0);
