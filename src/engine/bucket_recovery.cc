@@ -127,7 +127,7 @@ Status BucketEngine::open_log(std::uint64_t identity) {
   wal_options.bucket_identity = identity;
   wal_options.minimum_epoch = table_->epoch();
   wal_options.sync_interval = options_.wal_sync_interval;
-  wal_options.segment_bytes = options_.max_wal_bytes;
+  wal_options.segment_bytes = std::min(options_.max_wal_bytes, Wal::max_segment_bytes);
   wal_options.compression = options_.compression;
   wal_options.metrics = {metered_, &metrics().wal};
   PERSISTING_ASSIGN_OR_RETURN(

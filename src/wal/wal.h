@@ -99,6 +99,8 @@ struct WalRecovery {
 class Wal {
  public:
   static constexpr std::uint64_t max_frame_bytes = 1ULL << 30;
+  // What is mapped of one: a process may be allowed far less address space than disk.
+  static constexpr std::uint64_t max_segment_bytes = 16ULL << 30;
 
   // Told after each round, one call at a time: everything below `end_offset` is committed, or the log has failed.
   // Called without any lock of the log that its calls take; it must not block on the log. After a failure has been told
