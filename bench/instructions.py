@@ -50,6 +50,8 @@ def count_run(operation: str, repeats: int) -> int:
     """Return the instructions of a whole run, of all threads."""
     with tempfile.TemporaryDirectory(prefix="instructions-", dir=native.ROOT / "build") as folder:
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out"]
+        # Threads take turns: what makes room for puts gets its own.
+        command += ["--fair-sched=yes"]
         command += [str(native.PROGRAMS / "persisting_bench"), operation, f"{folder}/bucket"]
         command += [str(RECORDS), str(repeats)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -13,7 +13,13 @@ namespace {
 template <typename Store>
 void append_stored(std::string& out, Store store) {
   char bytes[largest_head];
-  out.append(bytes, store(bytes));
+  const std::size_t size = store(bytes);
+  // Most heads are one byte, which is no call.
+  if (size == 1) {
+    out.push_back(bytes[0]);
+  } else {
+    out.append(bytes, size);
+  }
 }
 
 template <typename T>

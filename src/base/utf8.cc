@@ -49,7 +49,7 @@ std::ptrdiff_t sequence_length(const unsigned char* at, const unsigned char* end
 
 }  // namespace
 
-bool is_utf8(std::string_view text) {
+bool is_utf8_beyond_ascii(std::string_view text) {
   const auto* at = reinterpret_cast<const unsigned char*>(text.data());
   const auto* end = at + text.size();
   for (at = skip_ascii(at, end); at != end; at = skip_ascii(at, end)) {

@@ -309,7 +309,7 @@ std::unique_ptr<TableMerge> BucketTable::begin_merge() {
 
 Result<CompactedFragments> BucketTable::commit_merge(TableMerge& merge) {
   PERSISTING_RETURN_IF_ERROR(check_settled());
-  const Result<CompactedFragments> figures = table_->commit_merge(merge);
+  Result<CompactedFragments> figures = table_->commit_merge(merge);
   // Also where it failed: another program's version may have been taken over first.
   checkpoint_.table = table_->version();
   if (!figures) return figures.error();

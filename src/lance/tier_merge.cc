@@ -11,6 +11,7 @@ namespace {
 
 std::vector<std::string> names_of(const std::vector<DataFile>& files) {
   std::vector<std::string> names;
+  names.reserve(files.size());
   for (const DataFile& file : files) names.push_back(file.name);
   return names;
 }

@@ -5,6 +5,7 @@
 
 #include "base/record_check.h"
 #include "base/utf8.h"
+#include "schema/exact_double.h"
 #include "schema/member_finder.h"
 #include "schema/value_fit.h"
 
@@ -15,11 +16,42 @@ using msgpack::Item;
 using msgpack::Kind;
 using msgpack::Reader;
 
-// `containers` is how many lists and structs may still open.
-bool value_fits(const FieldType& type, int containers, Reader& reader);
+// Whether the next value is a plain one of the field's own type, and fits; takes it then. Most values are.
+inline bool take_plain(const FieldType& type, Reader& reader) {
+  bool boolean = false;
+  std::int64_t integer = 0;
+  double real = 0;
+  std::string_view text;
+  Reader after = reader;
+  switch (type.kind) {
+    case TypeKind::kBool:
+      if (!after.take_bool(&boolean)) return false;
+      break;
+    case TypeKind::kInt64:
+      if (!after.take_int(&integer)) return false;
+      if (!type.has_inexact_integers && !is_exact_double(integer)) return false;
+      break;
+    case TypeKind::kDouble:
+      if (!after.take_double(&real)) return false;
+      break;
+    case TypeKind::kString:
+      if (!after.take_text(&text) || !is_utf8(text)) return false;
+      break;
+    default:
+      return false;
+  }
+  reader = after;
+  return true;
+}
 
-bool members_fit(MemberFinder finder, const std::vector<SchemaField>& members, std::uint32_t size,
-                 int containers, Reader& reader) {
+// `containers` is how many lists and structs may still open.
+bool other_value_fits(const FieldType& type, int containers, Reader& reader);
+inline bool value_fits(const FieldType& type, int containers, Reader& reader) {
+  return take_plain(type, reader) || other_value_fits(type, containers, reader);
+}
+
+bool members_fit_in_any_order(MemberFinder finder, const std::vector<SchemaField>& members,
+                              std::uint32_t size, int containers, Reader& reader) {
   MemberSet seen;
   std::string_view name;
   for (std::uint32_t i = 0; i < size; ++i) {
@@ -27,6 +59,22 @@ bool members_fit(MemberFinder finder, const std::vector<SchemaField>& members, s
     const std::size_t index = finder.find(name);
     if (index == MemberFinder::not_found || !seen.insert(index)) return false;
     if (!value_fits(members[index].type, containers, reader)) return false;
+  }
+  return true;
+}
+
+bool members_fit(MemberFinder finder, const std::vector<SchemaField>& members, std::uint32_t size,
+                 int containers, Reader& reader) {
+  // Mostly in the schema's order, where none can come twice.
+  const Reader begin = reader;
+  auto member = members.begin();
+  for (std::uint32_t i = 0; i < size; ++i, ++member) {
+    while (member != members.end() && !reader.take_text_if(member->name)) ++member;
+    if (member == members.end()) {
+      reader = begin;
+      return members_fit_in_any_order(finder, members, size, containers, reader);
+    }
+    if (!value_fits(member->type, containers, reader)) return false;
   }
   return true;
 }
@@ -60,36 +108,7 @@ bool map_fits(const FieldType& type, const Reader& begin, int containers, Reader
   return true;
 }
 
-// Whether the next value is a plain one of the field's own type, and fits; takes it then. Most values are.
-bool take_plain(const FieldType& type, Reader& reader) {
-  bool boolean = false;
-  std::int64_t integer = 0;
-  double real = 0;
-  std::string_view text;
-  Reader after = reader;
-  bool fits = false;
-  switch (type.kind) {
-    case TypeKind::kBool:
-      fits = after.take_bool(&boolean);
-      break;
-    case TypeKind::kInt64:
-      fits = after.take_int(&integer) && integer_fits(type, integer);
-      break;
-    case TypeKind::kDouble:
-      fits = after.take_double(&real);
-      break;
-    case TypeKind::kString:
-      fits = after.take_text(&text) && is_utf8(text);
-      break;
-    default:
-      break;
-  }
-  if (fits) reader = after;
-  return fits;
-}
-
-bool value_fits(const FieldType& type, int containers, Reader& reader) {
-  if (take_plain(type, reader)) return true;
+bool other_value_fits(const FieldType& type, int containers, Reader& reader) {
   if (type.takes_anything || type.kind == TypeKind::kJson)
     return skip_valid(reader, containers, type.kind == TypeKind::kJson);
   if (type.kind == TypeKind::kMap) return map_fits(type, reader, containers, reader);

@@ -120,8 +120,6 @@ bool nested_fits(NumberType type, std::span<const std::uint32_t> extents, std::u
   return true;
 }
 
-}  // namespace
-
 bool integer_fits(const FieldType& type, std::int64_t value) {
   switch (type.kind) {
     case TypeKind::kInt64:
@@ -139,6 +137,8 @@ bool integer_fits(const FieldType& type, std::int64_t value) {
       return false;
   }
 }
+
+}  // namespace
 
 Decimal integer_as_decimal(const Item& item) {
   if (item.kind == Kind::kInt) return {item.integer, 0};

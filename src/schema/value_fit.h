@@ -14,9 +14,6 @@ namespace persisting {
 // Any value but None, lists and structs.
 bool scalar_fits(const FieldType& type, const msgpack::Item& item);
 
-// The same of an integer, but for JSON.
-bool integer_fits(const FieldType& type, std::int64_t value);
-
 // Whether the list just begun with `item` is an array of `type`, which is a declared kTensor. Reads its elements.
 bool list_fits_tensor(const FieldType& type, const msgpack::Item& item, msgpack::Reader& reader);
 
