@@ -86,14 +86,16 @@ class NativeBackend {
     const std::optional<std::uint64_t> offset = backend_->try_put(encoded.bytes());
     if (scratch.capacity() <= largest_scratch) scratch_ = std::move(scratch);
     if (!offset) return nb::none();
-    if (notes_fields_) field_runs_.note(*offset, record, shape_.serial());
+    if (notes_fields_) field_runs_.note_alike(*offset, record, 1, shape_.serial());
     return make_acknowledgement();
   }
   FieldRuns& field_runs() { return field_runs_; }
 
   nb::object put(nb::handle record) { return start_put(encode_record(record, shape_)); }
-  nb::object put_batch(const nb::object& records) {
-    return start_put(encode_records(records, shape_));
+  // With the shape of all the records, for note_batch() of field_runs.
+  nb::tuple put_batch(const nb::object& records) {
+    EncodedRecords encoded = encode_records(records, shape_);
+    return nb::make_tuple(start_put(std::move(encoded.batch)), encoded.shape);
   }
   nb::object put_arrow(const nb::object& schema, const nb::object& rows) {
     ArrowArgument argument(schema, rows);
@@ -146,7 +148,7 @@ class NativeBackend {
     return put_now(std::move(batch));
   }
   std::uint64_t put_batch_sync(const nb::object& records) {
-    return put_now(encode_records(records, shape_));
+    return put_now(encode_records(records, shape_).batch);
   }
   nb::list get_sync(std::uint64_t limit, std::uint64_t offset) {
     const RecordPagePtr page =
@@ -268,7 +270,8 @@ void bind_backend(nb::module_& module) {
                    "Any, None] | None"))
       .def_prop_ro("field_runs", &NativeBackend::field_runs)
       .def("put", &NativeBackend::put, nb::arg("record"))
-      .def("put_batch", &NativeBackend::put_batch, nb::arg("records").none())
+      .def("put_batch", &NativeBackend::put_batch, nb::arg("records").none(),
+           nb::sig("def put_batch(self, records: object | None) -> tuple[object, int]"))
       .def("get", &NativeBackend::get, nb::arg("limit"), nb::arg("offset"))
       .def("put_arrow", &NativeBackend::put_arrow, nb::arg("schema"), nb::arg("rows"))
       .def("get_arrow", &NativeBackend::get_arrow, nb::arg("limit"), nb::arg("offset"))

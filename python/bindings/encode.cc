@@ -333,13 +333,15 @@ RecordBatch encode_record(nb::handle record, RecordShape& shape) {
   return batch;
 }
 
-RecordBatch encode_records(nb::handle records, RecordShape& shape) {
+EncodedRecords encode_records(nb::handle records, RecordShape& shape) {
   if (!PyList_Check(records.ptr()) && !PyTuple_Check(records.ptr())) {
     const std::string type = nb::cast<std::string>(nb::type_name(records.type()));
     throw nb::type_error(("records must be a list of dicts or Arrow data, not " + type).c_str());
   }
   RecordBatch batch;
+  batch.reserve(static_cast<std::size_t>(PySequence_Fast_GET_SIZE(records.ptr())), 0);
   ByteSink sink(batch.bytes(), 0);
+  std::uint64_t first_shape = 0;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(records.ptr()); ++i) {
     PyObject* const record = PySequence_Fast_GET_ITEM(records.ptr(), i);
     if (!PyDict_Check(record) || !shape.append(record, sink)) {
@@ -348,9 +350,10 @@ RecordBatch encode_records(nb::handle records, RecordShape& shape) {
       shape.learn(record);
     }
     batch.end_record(sink.size());
+    if (i == 0) first_shape = shape.serial();
   }
   sink.finish();
-  return batch;
+  return {std::move(batch), first_shape == shape.serial() ? first_shape : 0};
 }
 
 OptionMap encode_options(const nb::dict& options) {

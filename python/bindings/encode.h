@@ -2,6 +2,8 @@
 // Threads: call with the GIL held.
 #pragma once
 
+#include <cstdint>
+
 #include <nanobind/nanobind.h>
 
 #include "persisting/record.h"
@@ -17,7 +19,11 @@ namespace nb = nanobind;
 // `shape`: of the records before, and then of the last one.
 void append_record(nb::handle record, RecordShape& shape, ByteSink& sink);
 RecordBatch encode_record(nb::handle record, RecordShape& shape);
-RecordBatch encode_records(nb::handle records, RecordShape& shape);
+struct EncodedRecords {
+  RecordBatch batch;
+  std::uint64_t shape = 0;  // the serial of the shape that all of them have; 0: they differ
+};
+EncodedRecords encode_records(nb::handle records, RecordShape& shape);
 
 // A backend's options.
 OptionMap encode_options(const nb::dict& options);

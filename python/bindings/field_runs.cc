@@ -24,19 +24,23 @@ void FieldRuns::note(std::uint64_t first, nb::handle record) {
   if (first == end_ && last_names_.match(record.ptr())) {
     ++end_;  // the run of the last record goes on
   } else {
-    note_run(first, record);
+    note_run(first, record, 1);
   }
 }
 
-void FieldRuns::note_batch(std::uint64_t first, nb::handle records) {
+void FieldRuns::note_batch(std::uint64_t first, nb::handle records, std::uint64_t shape) {
   if (!PyList_Check(records.ptr()) && !PyTuple_Check(records.ptr()))
     throw nb::type_error("records must be a list or a tuple");
-  for (const nb::handle record : records) check_dict(record);
   const Py_ssize_t size = PySequence_Fast_GET_SIZE(records.ptr());
+  if (shape != 0 && size > 0) {
+    const nb::handle one = PySequence_Fast_GET_ITEM(records.ptr(), 0);
+    return note_alike(first, one, static_cast<std::uint64_t>(size), shape);
+  }
+  for (const nb::handle record : records) check_dict(record);
   Py_ssize_t begin = 0;
   while (begin < size) {
     note_run(first + static_cast<std::uint64_t>(begin),
-             PySequence_Fast_GET_ITEM(records.ptr(), begin));
+             PySequence_Fast_GET_ITEM(records.ptr(), begin), 1);
     Py_ssize_t end = begin + 1;
     while (end < size && last_names_.match(PySequence_Fast_GET_ITEM(records.ptr(), end))) ++end;
     end_ = std::max(end_, first + static_cast<std::uint64_t>(end));
@@ -51,13 +55,14 @@ void FieldRuns::note_rows(std::uint64_t first, const std::vector<std::string>& n
   note_kind(first, kind_of(names), count);
 }
 
-void FieldRuns::note_run(std::uint64_t first, nb::handle record) {
+void FieldRuns::note_run(std::uint64_t first, nb::handle record, std::uint64_t count) {
+  check_dict(record);
   forget_last();
   last_names_.learn(record.ptr());
   Fields fields;
   for (std::size_t i = 0; i < last_names_.size(); ++i)
     fields.push_back(nb::cast<std::string>(nb::str(last_names_[i])));
-  note_kind(first, kind_of(std::move(fields)), 1);
+  note_kind(first, kind_of(std::move(fields)), count);
 }
 
 void FieldRuns::note_kind(std::uint64_t first, std::size_t kind, std::uint64_t count) {
@@ -146,8 +151,11 @@ void bind_field_runs(nb::module_& module) {
            nb::arg("record"), nb::sig("def note(self, first: int, record: dict[str, Any]) -> None"),
            "Remember the fields of the record put at offset `first`.")
       .def("note_batch", &FieldRuns::note_batch, nb::arg("first"), nb::arg("records"),
-           nb::sig("def note_batch(self, first: int, records: Sequence[dict[str, Any]]) -> None"),
-           "Remember the fields of the records, a list or tuple, put from offset `first` on.")
+           nb::arg("shape") = 0,
+           nb::sig("def note_batch(self, first: int, records: Sequence[dict[str, Any]], shape: int "
+                   "= 0) -> None"),
+           "Remember the fields of the records, a list or tuple, put from offset `first` on. "
+           "`shape`: as NativeBackend.put_batch returned it for them.")
       .def("note_rows", &FieldRuns::note_rows, nb::arg("first"), nb::arg("names"), nb::arg("count"),
            "Remember the fields of `count` records put from offset `first` on, all with the same.")
       .def("ready", &FieldRuns::ready, nb::arg("fields"), nb::arg("low"), nb::arg("bound"),

@@ -27,16 +27,18 @@ class FieldRuns {
   // Remembers the fields of the record, a dict, put at offset `first`; of the records put from there on; of rows that all
   // have the fields `names`.
   void note(std::uint64_t first, nb::handle record);
-  // The same, where a record with the same `shape`, but 0, has the same names.
-  void note(std::uint64_t first, nb::handle record, std::uint64_t shape) {
+  // `shape`, but 0, tells that all of them have the same names: those of every record with that shape (RecordShape).
+  void note_batch(std::uint64_t first, nb::handle records, std::uint64_t shape = 0);
+  // Of `count` records of that shape, of which `record` is one; 0: no record before had it.
+  void note_alike(std::uint64_t first, nb::handle record, std::uint64_t count,
+                  std::uint64_t shape) {
     if (first == end_ && shape == last_shape_ && shape != 0) {
-      ++end_;
+      end_ += count;
       return;
     }
-    note(first, record);
-    last_shape_ = shape;
+    note_run(first, record, count);
+    if (first + count == end_) last_shape_ = shape;
   }
-  void note_batch(std::uint64_t first, nb::handle records);
   void note_rows(std::uint64_t first, const std::vector<std::string>& names, std::uint64_t count);
 
   // The parts [start, stop) of [low, bound), in order, whose records have all `fields`.
@@ -50,7 +52,7 @@ class FieldRuns {
   using Fields = std::vector<std::string>;  // sorted, each once, without private ones
   static constexpr std::size_t every_field = 0;
 
-  void note_run(std::uint64_t first, nb::handle record);
+  void note_run(std::uint64_t first, nb::handle record, std::uint64_t count);
   void note_kind(std::uint64_t first, std::size_t kind, std::uint64_t count);
   std::size_t kind_of(Fields fields);
   std::size_t run_of(std::uint64_t offset) const;

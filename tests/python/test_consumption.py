@@ -29,18 +29,19 @@ def test_runs_against_a_list(recovered, puts, order, fields, low, bound):
     for shape, count, ours in puts:
         names = FIELD_SETS[shape]
         if ours:
-            noted.append((len(model), names, count))
+            noted.append((len(model), shape, count))
         model += [names if ours else None] * count
     # Neighbours may be noted in the other order.
     for i in range(0, len(noted) - 1, 2):
         if order.random() < 0.3:
             noted[i], noted[i + 1] = noted[i + 1], noted[i]
-    for first, names, count in noted:
-        record = dict.fromkeys(names)
+    for first, shape, count in noted:
+        record = dict.fromkeys(FIELD_SETS[shape])
         if count == 1:
             runs.note(first, record)
         else:
-            runs.note_batch(first, [record] * count)
+            told = order.random() < 0.5
+            runs.note_batch(first, [record] * count, shape + 1 if told else 0)
     bound = min(bound, len(model))
     expected = [
         offset

@@ -73,16 +73,21 @@ async def test_what_put_returns_is_good_for_all_that_takes_coroutines(backend):
     assert [task.result() for task in tasks] == [None, None]
     assert sorted(ids(await backend.get())) == list(range(9))
 
-    other = put(9)
-    with pytest.raises(StopIteration):
-        other.send(None)
-    assert list(other.__await__()) == []
-    assert other.close() is None
-    for thrown in (KeyError("x"), KeyError):
-        with pytest.raises(KeyError):
-            other.throw(thrown)
-    with pytest.raises(TypeError, match="not int"):
-        other.throw(1)
+
+async def test_an_acknowledgement_at_once_is_a_coroutine_that_is_done():
+    async with MemoryBackend(0) as backend:
+        done = backend.put({"id": 1})
+        assert backend.total_count() == 1
+        with pytest.raises(StopIteration):
+            done.send(None)
+        assert list(done.__await__()) == []
+        assert done.close() is None
+        for thrown in (KeyError("x"), KeyError):
+            with pytest.raises(KeyError):
+                done.throw(thrown)
+        with pytest.raises(TypeError, match="not int"):
+            done.throw(1)
+        assert await done is None
 
 
 async def test_a_refusal_is_told_to_who_awaits(backend):

@@ -5,7 +5,6 @@ Threads: thread-safe. A put under way while it is switched on or off ends as it 
 """
 
 import functools
-import inspect
 import threading
 import time
 from collections.abc import Callable
@@ -47,7 +46,8 @@ def enable(tracer: "Tracer") -> None:
             for name in _METHODS:
                 method = getattr(owner, name)
                 _untraced.append((owner, name, method))
-                setattr(owner, name, _traced(method, f"persisting.{name}"))
+                traced = _traced if owner is NativeStorage else _traced_sync
+                setattr(owner, name, traced(method, f"persisting.{name}"))
 
 
 def disable() -> None:
@@ -63,18 +63,19 @@ def disable() -> None:
 
 
 def _traced(method: Callable[..., Any], span: str) -> Callable[..., Any]:
-    if inspect.iscoroutinefunction(method):
+    @functools.wraps(method)
+    async def traced(backend: Any, *args: Any, **kwargs: Any) -> None:
+        with _put_span(span, backend, *args, **kwargs):
+            await method(backend, *args, **kwargs)
 
-        @functools.wraps(method)
-        async def traced(backend: Any, *args: Any, **kwargs: Any) -> None:
-            with _put_span(span, backend, *args, **kwargs):
-                await method(backend, *args, **kwargs)
-    else:
+    return traced
 
-        @functools.wraps(method)
-        def traced(backend: Any, *args: Any, **kwargs: Any) -> None:
-            with _put_span(span, backend, *args, **kwargs):
-                method(backend, *args, **kwargs)
+
+def _traced_sync(method: Callable[..., Any], span: str) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def traced(backend: Any, *args: Any, **kwargs: Any) -> None:
+        with _put_span(span, backend, *args, **kwargs):
+            method(backend, *args, **kwargs)
 
     return traced
 

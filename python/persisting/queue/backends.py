@@ -155,11 +155,12 @@ class NativeStorage:
             if _arrow.is_arrow(records):
                 records = _arrow.record_batch(records)
                 first: Any = self._native.put_arrow(*records.__arrow_c_array__())
+                shape = 0
             else:
-                first = self._native.put_batch(records)
+                first, shape = self._native.put_batch(records)
             if not isinstance(first, int):
                 first = await first
-            self.note_put(first, records)
+            self.note_put(first, records, shape)
         finally:
             self._puts_under_way -= 1
 
@@ -432,12 +433,15 @@ class NativeStorage:
         if done is not None:
             await done
 
-    def note_put(self, first: int, records: Any) -> None:
-        """Remember, for `get_meta`, the fields of what was put from offset `first` on."""
+    def note_put(self, first: int, records: Any, shape: int = 0) -> None:
+        """Remember, for `get_meta`, the fields of what was put from offset `first` on.
+
+        `shape` is what the native put said of the records.
+        """
         if not self._keeps_whole_batches:
             return
         if isinstance(records, list | tuple):
-            self._consumption.note_batch(first, records)
+            self._consumption.note_batch(first, records, shape)
         else:  # Arrow data, whose rows all have the same fields
             self._consumption.note_rows(first, records.schema.names, records.num_rows)
 

@@ -55,10 +55,13 @@ class Consumption:
         with self._lock:
             self._fields.note(first, record)
 
-    def note_batch(self, first: int, records: Sequence[Record]) -> None:
-        """Remember the fields of the records put from offset `first` on."""
+    def note_batch(self, first: int, records: Sequence[Record], shape: int = 0) -> None:
+        """Remember the fields of the records put from offset `first` on.
+
+        `shape`, but 0, stands for the names that all of them have.
+        """
         with self._lock:
-            self._fields.note_batch(first, records)
+            self._fields.note_batch(first, records, shape)
 
     def note_rows(self, first: int, names: Sequence[str], count: int) -> None:
         """Remember the fields of rows put from offset `first` on."""
