@@ -54,7 +54,7 @@ void BucketEngine::get_arrow_async(std::uint64_t limit, std::uint64_t offset,
                                    GetArrowCallback done) {
   Result<ReadPlan> plan = plan_read(limit, offset);
   if (!plan) return done(std::move(plan).error());
-  if (plan->table_count == 0) return done(run_arrow_read(*plan));
+  if (!plan->must_wait()) return done(run_arrow_read(*plan));
   environment_.executors->read.submit(
       [plan = std::move(plan).value(), done = std::move(done)] { done(run_arrow_read(plan)); });
 }

@@ -52,6 +52,7 @@ Result<ReadPlan> BucketEngine::plan_read(std::uint64_t limit, std::uint64_t offs
   metrics().read_records.add(end - offset);
   if (offset < flushed_to_) {
     plan.snapshot = snapshot_;
+    plan.ahead = read_ahead_;
     plan.table_first = offset;
     plan.table_count = std::min(end, flushed_to_) - offset;
   }
@@ -67,7 +68,7 @@ Result<RecordBatch> BucketEngine::get(std::uint64_t limit, std::uint64_t offset)
 void BucketEngine::get_async(std::uint64_t limit, std::uint64_t offset, GetCallback done) {
   Result<ReadPlan> plan = plan_read(limit, offset);
   if (!plan) return done(std::move(plan).error());
-  if (plan->table_count == 0) return done(run_read(*plan));
+  if (!plan->must_wait()) return done(run_read(*plan));
   environment_.executors->read.submit(
       [plan = std::move(plan).value(), done = std::move(done)] { done(run_read(plan)); });
 }
@@ -80,7 +81,7 @@ Result<RecordPagePtr> BucketEngine::read(std::uint64_t limit, std::uint64_t offs
 void BucketEngine::read_async(std::uint64_t limit, std::uint64_t offset, ReadCallback done) {
   Result<ReadPlan> plan = plan_read(limit, offset);
   if (!plan) return done(std::move(plan).error());
-  if (plan->table_count == 0) return done(run_page_read(std::move(plan).value()));
+  if (!plan->must_wait()) return done(run_page_read(std::move(plan).value()));
   environment_.executors->read.submit(
       [plan = std::move(plan).value(), done = std::move(done)]() mutable {
         done(run_page_read(std::move(plan)));

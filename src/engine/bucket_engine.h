@@ -290,6 +290,7 @@ class BucketEngine : public std::enable_shared_from_this<BucketEngine> {
   Tail tail_{0};
   std::uint64_t flushed_to_ = 0;
   std::shared_ptr<const TableSnapshot> snapshot_;  // holds every record below flushed_to_
+  const std::shared_ptr<ReadAhead> read_ahead_ = std::make_shared<ReadAhead>();
   std::uint64_t unflushed_bytes_ = 0;
   std::int64_t oldest_unflushed_us_ = 0;  // when it was put; 0: there is none
   SampledStopwatch stopwatch_;            // of puts at once

@@ -27,6 +27,7 @@ ReadPlan ViewState::plan(std::uint64_t limit, std::uint64_t offset) const {
   const std::uint64_t flushed_to = checkpoint->flushed_to;
   if (offset < flushed_to) {
     plan.snapshot = table->snapshot;
+    plan.ahead = ahead;
     plan.table_first = offset;
     plan.table_count = std::min(read_end, flushed_to) - offset;
   }
@@ -110,6 +111,7 @@ void BucketFollower::publish() {
   state->checkpoint_file = checkpoint_file_;
   state->checkpoint = checkpoint_;
   state->table = version_;
+  state->ahead = ahead_;
   state->schema = schema_;
   state->end = tail_.next_offset();
   state->tail = tail_.slice(checkpoint_->flushed_to, state->end);

@@ -26,6 +26,7 @@ struct ViewState {
   std::optional<FileState> checkpoint_file;
   std::shared_ptr<const Checkpoint> checkpoint;
   std::shared_ptr<const InspectedVersion> table;  // null: there is none yet
+  std::shared_ptr<ReadAhead> ahead;               // of all states of a follower
   SchemaPtr schema;                               // of every record below
   std::vector<TailSlice> tail;                    // from checkpoint->flushed_to on
   std::uint64_t tail_bytes = 0;
@@ -58,6 +59,7 @@ class BucketFollower {
   wal::LogExtent extent_;                     // up to which the log was read
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::shared_ptr<const InspectedVersion> version_;
+  const std::shared_ptr<ReadAhead> ahead_ = std::make_shared<ReadAhead>();
   wal::LogFollower log_;
   SchemaPtr schema_;
   Tail tail_{0};

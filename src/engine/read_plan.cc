@@ -116,11 +116,8 @@ class ArrowReply {
 class PlannedPage : public RecordPage {
  public:
   static Result<RecordPagePtr> read(ReadPlan plan) {
-    std::shared_ptr<PlannedPage> page(
-        new PlannedPage(std::move(plan.schema), std::move(plan.tail)));
-    if (plan.table_count > 0)
-      PERSISTING_RETURN_IF_ERROR(
-          page->read_table(*plan.snapshot, plan.table_first, plan.table_count));
+    std::shared_ptr<PlannedPage> page(new PlannedPage(plan.schema, std::move(plan.tail)));
+    if (plan.table_count > 0) PERSISTING_RETURN_IF_ERROR(page->read_table(plan));
     return RecordPagePtr(std::move(page));
   }
 
@@ -151,19 +148,19 @@ class PlannedPage : public RecordPage {
   PlannedPage(SchemaPtr schema, std::vector<TailSlice> tail)
       : schema_(std::move(schema)), tail_(std::move(tail)) {}
 
-  Status read_table(const TableSnapshot& snapshot, std::uint64_t first, std::uint64_t count) {
+  Status read_table(const ReadPlan& plan) {
     nanoarrow::UniqueArrayStream stream;
-    PERSISTING_RETURN_IF_ERROR(snapshot.scan(first, count, stream.get()));
+    PERSISTING_RETURN_IF_ERROR(plan.scan(stream.get()));
     std::uint64_t read = 0;
     PERSISTING_RETURN_IF_ERROR(
         for_each_array(stream.get(), [&](const ArrowSchema& type, ArrowArray& array) -> Status {
-          PERSISTING_ASSIGN_OR_RETURN(auto rows,
-                                      TableRows::make(type, &array, *schema_, first + read));
+          PERSISTING_ASSIGN_OR_RETURN(
+              auto rows, TableRows::make(type, &array, *schema_, plan.table_first + read));
           read += rows->size();
           table_.push_back(std::move(rows));
           return ok_status();
         }));
-    return check_row_count(first, count, read);
+    return check_row_count(plan.table_first, plan.table_count, read);
   }
 
   const SchemaPtr schema_;
@@ -178,8 +175,10 @@ Result<RecordPagePtr> run_page_read(ReadPlan plan) { return PlannedPage::read(st
 Result<RecordBatch> run_read(const ReadPlan& plan) {
   RecordBatch records;
   if (plan.table_count > 0) {
+    nanoarrow::UniqueArrayStream stream;
+    PERSISTING_RETURN_IF_ERROR(plan.scan(stream.get()));
     PERSISTING_ASSIGN_OR_RETURN(
-        records, read_rows(*plan.snapshot, plan.table_first, plan.table_count, *plan.schema));
+        records, decode_stream(stream.get(), plan.table_first, plan.table_count, *plan.schema));
   }
   for (const TailSlice& slice : plan.tail) {
     PERSISTING_RETURN_IF_ERROR(read_slice(slice, *plan.schema, &records));
@@ -191,8 +190,7 @@ Result<ArrowStreamPtr> run_arrow_read(const ReadPlan& plan) {
   PERSISTING_ASSIGN_OR_RETURN(ArrowReply reply, ArrowReply::make(plan.schema));
   if (plan.table_count > 0) {
     nanoarrow::UniqueArrayStream stream;
-    PERSISTING_RETURN_IF_ERROR(
-        plan.snapshot->scan(plan.table_first, plan.table_count, stream.get()));
+    PERSISTING_RETURN_IF_ERROR(plan.scan(stream.get()));
     std::uint64_t read = 0;
     PERSISTING_RETURN_IF_ERROR(
         for_each_array(stream.get(), [&](const ArrowSchema& type, ArrowArray& rows) {

@@ -10,6 +10,7 @@
 #include "persisting/record_page.h"
 #include "persisting/storage_backend.h"
 
+#include "engine/read_ahead.h"
 #include "schema/schema.h"
 #include "table/table.h"
 #include "tail/tail.h"
@@ -21,7 +22,17 @@ struct ReadPlan {
   std::shared_ptr<const TableSnapshot> snapshot;
   std::uint64_t table_first = 0;
   std::uint64_t table_count = 0;
+  std::shared_ptr<ReadAhead> ahead;  // through which the snapshot is read
   std::vector<TailSlice> tail;
+
+  // Whether it needs the disk.
+  bool must_wait() const {
+    return table_count > 0 && !ahead->holds(*snapshot, table_first, table_count);
+  }
+  // The rows of the table.
+  Status scan(ArrowArrayStream* out) const {
+    return ahead->scan(*snapshot, table_first, table_count, out);
+  }
 };
 
 Result<RecordBatch> run_read(const ReadPlan& plan);

@@ -41,11 +41,17 @@ Status check_row_count(std::uint64_t first, std::uint64_t count, std::uint64_t g
 Result<RecordBatch> read_rows(const TableSnapshot& snapshot, std::uint64_t first,
                               std::uint64_t count, const Schema& schema,
                               std::vector<std::int64_t>* timestamps) {
-  RecordBatch records;
   nanoarrow::UniqueArrayStream stream;
   PERSISTING_RETURN_IF_ERROR(snapshot.scan(first, count, stream.get()));
+  return decode_stream(stream.get(), first, count, schema, timestamps);
+}
+
+Result<RecordBatch> decode_stream(ArrowArrayStream* stream, std::uint64_t first,
+                                  std::uint64_t count, const Schema& schema,
+                                  std::vector<std::int64_t>* timestamps) {
+  RecordBatch records;
   PERSISTING_RETURN_IF_ERROR(
-      for_each_array(stream.get(), [&](const ArrowSchema& arrow, ArrowArray& rows) {
+      for_each_array(stream, [&](const ArrowSchema& arrow, ArrowArray& rows) {
         return decode_rows(arrow, rows, schema, first + records.size(), &records, timestamps);
       }));
   PERSISTING_RETURN_IF_ERROR(check_row_count(first, count, records.size()));

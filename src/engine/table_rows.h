@@ -21,6 +21,11 @@ Result<RecordBatch> read_rows(const TableSnapshot& snapshot, std::uint64_t first
                               std::uint64_t count, const Schema& schema,
                               std::vector<std::int64_t>* timestamps = nullptr);
 
+// The same of a scan of these rows.
+Result<RecordBatch> decode_stream(ArrowArrayStream* stream, std::uint64_t first,
+                                  std::uint64_t count, const Schema& schema,
+                                  std::vector<std::int64_t>* timestamps = nullptr);
+
 // Calls `consume` with the stream's type and each of its arrays, which it may move out.
 Status for_each_array(ArrowArrayStream* stream,
                       const std::function<Status(const ArrowSchema&, ArrowArray&)>& consume);
