@@ -44,7 +44,8 @@ class WritableFile {
   // Whether that was granted.
   virtual bool is_mapped() const { return false; }
   // append() of what fits into the room of a mapped file: a copy, with no system call, that cannot fail. The kernel has the
-  // bytes then as after any append. The first eight come last: whoever reads the file meanwhile and finds them finds all.
+  // bytes then as after any append. Where the file ends at a multiple of eight, the first eight come last: whoever reads the file
+  // meanwhile and finds them finds all.
   virtual void append_in_room(std::string_view /*bytes*/) {}
 };
 

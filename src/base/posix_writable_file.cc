@@ -138,10 +138,16 @@ class PosixWritableFile final : public WritableFile {
   void append_in_room(std::string_view bytes) override {
     assert(memory_ != nullptr && bytes.size() <= room());
     char* const begin = memory_ + end_;
-    const std::size_t first = std::min<std::size_t>(bytes.size(), 8);
-    std::memcpy(begin + first, bytes.data() + first, bytes.size() - first);
-    std::atomic_thread_fence(std::memory_order_release);
-    std::memcpy(begin, bytes.data(), first);
+    std::uint64_t first = 0;
+    if (end_ % sizeof(first) != 0 || bytes.size() < sizeof(first)) {
+      std::memcpy(begin, bytes.data(), bytes.size());
+    } else {
+      std::memcpy(&first, bytes.data(), sizeof(first));
+      std::memcpy(begin + sizeof(first), bytes.data() + sizeof(first),
+                  bytes.size() - sizeof(first));
+      // In one piece, behind the others: who reads them may be another process.
+      __atomic_store_n(reinterpret_cast<std::uint64_t*>(begin), first, __ATOMIC_RELEASE);
+    }
     end_ += bytes.size();
   }
 
