@@ -328,6 +328,44 @@ TEST_F(WalTest, EveryOpeningHasAHigherEpoch) {
   EXPECT_EQ(open(later)->epoch(), 21U);
 }
 
+// A log is recovered in windows of a mebibyte.
+TEST_F(WalTest, ALargeSegmentIsReadToItsEndWhereverItsFramesLie) {
+  const std::string large(3 << 20, 'l');
+  std::vector<std::string> put_there;
+  {
+    auto wal = open(options());
+    for (int i = 0; i < 12; ++i) {
+      const std::string record = i == 5 ? large : std::string(300'000, static_cast<char>('a' + i));
+      put_there.push_back(record);
+      ASSERT_TRUE(put(*wal, record).ok());
+    }
+  }
+  const std::string path = disk_.files().begin()->first;
+  const std::string contents = disk_.files().begin()->second;
+  open(options()).reset();
+  EXPECT_EQ(replayed_, put_there);
+
+  std::size_t begin = wal::segment_header_bytes;
+  for (std::size_t i = 0; i < put_there.size(); ++i) {
+    const std::vector before(put_there.begin(), put_there.begin() + static_cast<std::ptrdiff_t>(i));
+    std::string damaged = contents;
+    damaged[begin + 1000] ^= 1;
+    disk_.set_file(path, damaged);
+    const auto refused = try_open(options());
+    ASSERT_FALSE(refused.ok()) << i;
+    EXPECT_EQ(refused.error().code, ErrorCode::kCorruption);
+    EXPECT_THAT(refused.error().message, HasSubstr("byte " + std::to_string(begin) + ": "));
+    EXPECT_EQ(replayed_, before);
+
+    disk_.set_file(path, contents.substr(0, begin + 1000));
+    if (i > 0) open(options()).reset();
+    EXPECT_EQ(replayed_, before);
+    const std::size_t frame =
+        wal::frame_header_bytes + wal::payload_head_bytes + 4 + put_there[i].size();
+    begin += (frame + wal::frame_alignment - 1) / wal::frame_alignment * wal::frame_alignment;
+  }
+}
+
 TEST_F(WalTest, ASegmentOfAnotherBucketIsRefused) {
   auto wal = open(options());
   ASSERT_TRUE(put(*wal, "a").ok());
