@@ -94,25 +94,22 @@ class PosixWritableFile final : public WritableFile {
   }
 
   // Zeros are written, not only allocated: a sync would have to note of each allocated block that it is written now.
+  // A piece at a time: who appends meanwhile can use each at once, and waits for one piece at most.
   Status reserve(std::uint64_t bytes) override {
     static const std::vector<char> zeros(zeros_bytes);
-    const std::lock_guard growing(growing_);
-    const std::uint64_t begin = file_end_;
-    std::uint64_t position = begin;
-    while (position < begin + bytes) {
-      const std::uint64_t left = std::min<std::uint64_t>(begin + bytes - position, zeros.size());
+    while (bytes > 0) {
+      const std::lock_guard growing(growing_);
+      const std::uint64_t begin = file_end_;
       const ssize_t written = retry_interrupted([&] {
-        return ::pwrite(descriptor_.get(), zeros.data(), left, static_cast<off_t>(position));
+        return ::pwrite(descriptor_.get(), zeros.data(),
+                        std::min<std::uint64_t>(bytes, zeros_bytes), static_cast<off_t>(begin));
       });
-      if (written <= 0) {
-        Error error = system_error("write", path_);
-        file_end_ = position;
-        return error;
-      }
-      position += static_cast<std::uint64_t>(written);
+      if (written <= 0) return system_error("write", path_);
+      const auto added = static_cast<std::uint64_t>(written);
+      populate(begin, begin + added);
+      file_end_ = begin + added;
+      bytes -= added;
     }
-    populate(begin, position);
-    file_end_ = position;
     return ok_status();
   }
 
