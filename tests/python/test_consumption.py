@@ -123,6 +123,19 @@ async def test_only_records_with_all_fields_are_ready(backend):
     assert await chosen(backend, "c", task="w") == []
 
 
+async def test_a_record_changed_before_its_acknowledgement_tells_nothing_of_later_ones(tmp_path):
+    async with PersistingBackend(0, tmp_path / "bucket") as backend:
+        await backend.put({"a": 0})
+        batch = [{"a": 1}]
+        put = asyncio.create_task(backend.put_batch(batch))
+        await asyncio.sleep(0)  # its put has begun
+        batch[0]["b"] = 1
+        await put
+        await backend.put_batch([{"a": 2}])
+        await backend.put_batch([{"a": 3}])
+        assert not {2, 3} & set(await chosen(backend, "b"))
+
+
 async def test_names_with_an_underscore_are_never_ready(backend):
     await backend.put({"a": 1, "_secret": 2})
     assert await chosen(backend, "_secret") == []
